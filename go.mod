@@ -1,0 +1,18 @@
+module github.com/portolan-oci/portolan
+
+go 1.26.0
+
+require (
+	cuelabs.dev/go/oci/ociregistry v0.0.0-20251212221603-3adeb8663819
+	github.com/Masterminds/semver/v3 v3.5.0
+	github.com/docker/docker-credential-helpers v0.9.12
+	github.com/gofrs/flock v0.13.1
+	github.com/google/go-cmp v0.7.0
+	github.com/opencontainers/go-digest v1.0.0
+	github.com/opencontainers/image-spec v1.1.1
+	go.yaml.in/yaml/v2 v2.4.2
+	golang.org/x/sync v0.24.0
+	golang.org/x/sys v0.47.0
+	oras.land/oras-go/v2 v2.7.0
+	sigs.k8s.io/yaml v1.6.0
+)

@@ -1,0 +1,53 @@
+package redact_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/portolan-oci/portolan/internal/redact"
+)
+
+func TestURL(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://r.example/v2/a/tags/list?n=10&last=1.0.0":             "https://r.example/v2/a/tags/list?n=10&last=1.0.0",
+		"https://u:canary@r.example/v2/":                               "https://r.example/v2/",
+		"https://s3.example/b?X-Amz-Signature=canary&digest=sha256:aa": "https://s3.example/b?X-Amz-Signature=REDACTED&digest=sha256:aa",
+		"https://s3.example/b?sc%6Fpe=a&s%69g=canary":                  "https://s3.example/b?sc%6Fpe=a&s%69g=REDACTED",
+		"https://r.example/v2/#access_token=canary":                    "https://r.example/v2/",
+	} {
+		u, err := url.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := redact.URL(u); got != want {
+			t.Errorf("URL(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestErrorHidesTheQuery(t *testing.T) {
+	in := fmt.Errorf("wrapped: %w", &url.Error{Op: "Get", URL: "https://s3.example/b?sig=canary", Err: io.ErrUnexpectedEOF})
+	got := redact.Error(in)
+	if strings.Contains(got.Error(), "canary") {
+		t.Errorf("the secret is in %q", got)
+	}
+	if !errors.Is(got, io.ErrUnexpectedEOF) {
+		t.Errorf("%v has lost its cause", got)
+	}
+}
+
+func TestHeader(t *testing.T) {
+	h := http.Header{"Authorization": {"Bearer canary"}, "Location": {"https://s3.example/b?sig=canary"}, "Accept": {"*/*"}}
+	got := fmt.Sprint(redact.Header(h))
+	if strings.Contains(got, "canary") || !strings.Contains(got, "*/*") {
+		t.Errorf("Header = %s", got)
+	}
+	if h.Get("Authorization") != "Bearer canary" {
+		t.Error("the original was changed")
+	}
+}
