@@ -1,0 +1,11 @@
+//go:build !unix
+
+package auth
+
+import (
+	"io/fs"
+	"os"
+)
+
+// keepOwner does nothing where files inherit their owner from the directory.
+func keepOwner(*os.File, fs.FileInfo) {}

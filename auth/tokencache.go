@@ -1,0 +1,86 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxTokens bounds the tokens that one signer holds: 512 of 4 KiB are 2 MiB.
+// A token is for one repository scope, so this is many repositories.
+const maxTokens = 512
+
+// fingerprint names a credential without holding it: an HMAC under a key that
+// never leaves the signer.
+type fingerprint [sha256.Size]byte
+
+func (s *Signer) fingerprint(c Credential) fingerprint {
+	if c.IsZero() {
+		return fingerprint{}
+	}
+	mac := hmac.New(sha256.New, s.key[:])
+	for _, part := range []string{c.Username, c.Password.Reveal(), c.IdentityToken.Reveal(), c.RegistryToken.Reveal()} {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		mac.Write(size[:])
+		mac.Write([]byte(part))
+	}
+	return fingerprint(mac.Sum(nil))
+}
+
+// tokenKey is whom a token is for and who gave it. Tokens are shared only
+// where all of it is equal, so no identity ever uses another's.
+type tokenKey struct {
+	who            fingerprint
+	at             origin
+	realm, service string
+}
+
+type token struct {
+	key    tokenKey
+	scopes []Scope
+	text   Secret
+	born   time.Time // when it was asked for
+	renew  time.Time // from here on another one is fetched
+}
+
+// tokenCache holds live tokens. A token serves every request whose scopes it
+// contains, so one for pull,push serves a pull.
+type tokenCache struct {
+	mu     sync.Mutex
+	tokens []*token
+}
+
+func (c *tokenCache) find(key tokenKey, scopes []Scope, now time.Time) *token {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.tokens {
+		if t.key == key && now.Before(t.renew) && containsAll(t.scopes, scopes) {
+			return t
+		}
+	}
+	return nil
+}
+
+// add keeps t in place of those that it makes needless.
+func (c *tokenCache) add(t *token, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens = slices.DeleteFunc(c.tokens, func(old *token) bool {
+		return !now.Before(old.renew) || old.key == t.key && containsAll(t.scopes, old.scopes)
+	})
+	if len(c.tokens) >= maxTokens {
+		c.tokens = slices.Delete(c.tokens, 0, 1) // the oldest is the nearest to its end
+	}
+	c.tokens = append(c.tokens, t)
+}
+
+// drop forgets t, which the registry no longer takes.
+func (c *tokenCache) drop(t *token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens = slices.DeleteFunc(c.tokens, func(old *token) bool { return old == t })
+}
