@@ -1,0 +1,172 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/internal/redact"
+)
+
+// WrapError turns any error of an operation on a source, this module's or a
+// foreign one such as an oras-go target, into an *Error whose Kind says what
+// a caller can act on. An error that holds an *Error already is returned as it
+// is; a context's own error keeps matching context.Canceled or
+// context.DeadlineExceeded; nil stays nil.
+func WrapError(op string, ref Reference, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	e := &Error{Op: op, Reference: ref, Err: redact.Error(err)}
+	if resp, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
+		e.fromResponse(resp)
+		return e
+	}
+	if ae, ok := errors.AsType[*auth.Error](err); ok {
+		e.StatusCode, e.Codes = ae.StatusCode, ae.Codes
+	}
+	e.Kind = kindOf(err)
+	if errors.Is(err, errdef.ErrNotFound) {
+		e.Err = nil // it says no more than the kind, and the reference again
+	}
+	e.Hint = hintFor(err)
+	return e
+}
+
+// kindOf finds the sentinel that an error means. The order matters: a
+// cancelled context also shows as a broken connection.
+func kindOf(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil
+	case errors.Is(err, ErrUnauthorized):
+		return ErrUnauthorized
+	case errors.Is(err, ErrDenied):
+		return ErrDenied
+	case errors.Is(err, ErrDigestMismatch):
+		return ErrDigestMismatch
+	case errors.Is(err, ErrUnavailable), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected):
+		return ErrUnavailable
+	case errors.Is(err, errdef.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return ErrNotFound
+	case errors.Is(err, errdef.ErrAlreadyExists):
+		return ErrExists
+	case errors.Is(err, errdef.ErrUnsupported), errors.Is(err, errors.ErrUnsupported):
+		return ErrUnsupported
+	case errors.Is(err, errdef.ErrInvalidReference):
+		return ErrInvalidReference
+	case isConnectionError(err):
+		return ErrUnavailable
+	}
+	return nil
+}
+
+func isConnectionError(err error) bool {
+	if errors.Is(err, limit.ErrExceeded) {
+		return false
+	}
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	for _, e := range []error{io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE, http.ErrServerClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// hintFor says what to do about the connection errors that users of every
+// client ask about.
+func hintFor(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the host's certificate is signed by an authority that this machine does not know: give its CA file"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "the host's certificate is for another name"
+	}
+	if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && strings.HasPrefix(string(e.RecordHeader[:]), "HTTP/") {
+		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
+	}
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
+	}
+	return ""
+}
+
+// fromResponse reads what a registry answered in the form of the OCI
+// distribution spec.
+func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
+	e.StatusCode = resp.StatusCode
+	var messages []string
+	for _, item := range resp.Errors {
+		if item.Code != "" && !slices.Contains(e.Codes, item.Code) {
+			e.Codes = append(e.Codes, item.Code)
+		}
+		if item.Message != "" && !slices.Contains(messages, item.Message) {
+			messages = append(messages, item.Message)
+		}
+	}
+	e.Err = nil
+	if len(messages) > 0 {
+		e.Err = fmt.Errorf("the registry says %q", printable(strings.Join(messages, "; ")))
+	}
+	has := func(code string) bool { return slices.Contains(e.Codes, code) }
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
+		e.Kind = ErrRateLimited
+	case resp.StatusCode >= 500:
+		e.Kind = ErrUnavailable
+	case resp.StatusCode == http.StatusUnauthorized:
+		e.Kind = ErrUnauthorized
+	case resp.StatusCode == http.StatusForbidden:
+		e.Kind = ErrDenied
+	case resp.StatusCode == http.StatusNotFound, has(errcode.ErrorCodeManifestUnknown), has(errcode.ErrorCodeNameUnknown), has(errcode.ErrorCodeBlobUnknown):
+		e.Kind = ErrNotFound
+	case resp.StatusCode == http.StatusMethodNotAllowed, resp.StatusCode == http.StatusNotImplemented, has(errcode.ErrorCodeUnsupported):
+		e.Kind = ErrUnsupported
+	case has(errcode.ErrorCodeDigestInvalid), has(errcode.ErrorCodeSizeInvalid):
+		e.Kind = ErrDigestMismatch
+	}
+	if has(errcode.ErrorCodeNameUnknown) {
+		e.Hint = fmt.Sprintf("no repository %s: the chart's name is part of the reference", e.Reference.Name())
+	}
+}
+
+// maxMessage bounds what is repeated of a peer's words.
+const maxMessage = 256
+
+// printable makes a peer's words fit for one line of a terminal.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	}
+	return s
+}

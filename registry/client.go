@@ -1,0 +1,174 @@
+package registry
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	orasregistry "oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/portolan-oci/portolan/auth"
+)
+
+// Options configure a Client. The zero value is an anonymous client with the
+// default host configuration.
+type Options struct {
+	// Credentials answer who the client is at each host. nil: anonymous.
+	Credentials auth.Provider
+	// Hosts answers how a host, written as in references ("docker.io",
+	// "localhost:5000"), is reached. It is asked once per host, redirect
+	// targets and token servers included, and may be called concurrently; an
+	// error fails the request. nil: HostConfig's zero value for all.
+	Hosts func(host string) (HostConfig, error)
+	// Transport replaces dialling altogether: every request, those to token
+	// servers included, goes through it, and Hosts decides the scheme alone.
+	// nil: HTTP/1.1 and HTTP/2 with a pool of connections per host.
+	Transport http.RoundTripper
+	// TrustedRealms are hosts that may serve tokens for any registry, private
+	// addresses included. Others may as well, within auth's realm rules.
+	TrustedRealms []string
+	// UserAgent is sent with every request. Empty: "portolan".
+	UserAgent string
+	// Logger gets one debug record per exchange, secrets redacted, and
+	// warnings. nil: silent.
+	Logger *slog.Logger
+}
+
+// Client speaks to registries with one identity. It is immutable and safe for
+// concurrent use; make one and share it: it holds the connections and tokens.
+type Client struct {
+	hosts         *hosts
+	signer        *auth.Signer
+	trustedRealms []string
+	userAgent     string
+	log           *slog.Logger
+}
+
+// NewClient makes a client. Options may be nil; they are copied.
+func NewClient(options *Options) (*Client, error) {
+	var o Options
+	if options != nil {
+		o = *options
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "portolan"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		hosts:         &hosts{configure: o.Hosts, base: o.Transport, made: map[string]hostEntry{}},
+		trustedRealms: slices.Clone(o.TrustedRealms),
+		userAgent:     o.UserAgent,
+		log:           o.Logger,
+	}
+	var err error
+	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// NewDefault makes a client with the credentials that the user already has:
+// docker's configuration with its helpers, then Helm's registry
+// configuration. It reads the environment for where those files are.
+func NewDefault() (*Client, error) {
+	credentials, err := auth.NewDefault(nil)
+	if err != nil {
+		return nil, err
+	}
+	return NewClient(&Options{Credentials: credentials})
+}
+
+func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOptions {
+	return &auth.SignerOptions{
+		Provider:      p,
+		NewTransport:  c.newTokenTransport,
+		Proxy:         c.hosts.proxy,
+		TrustedRealms: trusted,
+		AllowPlaintext: func(host string) bool {
+			return c.hosts.lookup(host).config.PlaintextCredentials
+		},
+		UserAgent: c.userAgent,
+		Logger:    c.log,
+	}
+}
+
+func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
+	return logged{c.hosts.controlled(control), c.log}
+}
+
+// With returns a client with another identity that shares connections and
+// host configuration with c, and no token. A nil provider is anonymous.
+func (c *Client) With(credentials auth.Provider) *Client {
+	other := *c
+	other.signer = c.signer.With(credentials)
+	return &other
+}
+
+// Repository returns the repository that ref names; its tag and digest are
+// not looked at. No request is made. The error matches ErrInvalidReference
+// for a reference that was not parsed, or is the host configuration's.
+func (c *Client) Repository(ref Reference) (*Repository, error) {
+	if _, err := ParseReference(ref.Name()); err != nil {
+		return nil, err
+	}
+	entry := c.hosts.lookup(apiHost(ref.Host))
+	if entry.err != nil {
+		return nil, WrapError("configure", ref.Repo(), entry.err)
+	}
+	r := &Repository{client: c, ref: ref.Repo()}
+	r.remote = &remote.Repository{
+		Client:          r,
+		Reference:       orasregistry.Reference{Registry: apiHost(ref.Host), Repository: ref.Repository},
+		PlainHTTP:       entry.config.plainHTTP(ref.Host),
+		TagListMaxPages: maxTagPages,
+	}
+	return r, nil
+}
+
+// Login checks credentials against the registry, in its host configuration,
+// and keeps them in store when they are good. host may be written with
+// "https://" or "oci://" and, for a login to a part of it, with a path. See
+// auth.Login for what it answers; a host that cannot be reached matches
+// ErrUnavailable.
+func (c *Client) Login(ctx context.Context, store auth.Store, host string, credential auth.Credential) (*auth.LoginResult, error) {
+	resource, err := auth.ParseResource(host)
+	if err != nil {
+		return nil, err
+	}
+	entry := c.hosts.lookup(apiHost(resource.Host))
+	if entry.err != nil {
+		return nil, entry.err
+	}
+	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
+		Transport: logged{c.hosts, c.log},
+		PlainHTTP: entry.config.plainHTTP(resource.Host),
+		Signer:    *c.signerOptions(nil, c.trustedRealms),
+	})
+	return done, WrapError("log in", Reference{}, err)
+}
+
+// Docker Hub is one registry with several names; its API answers at one.
+const (
+	hubHost    = "docker.io"
+	hubAPIHost = "registry-1.docker.io"
+)
+
+func apiHost(host string) string {
+	if host == hubHost || host == "index.docker.io" {
+		return hubAPIHost
+	}
+	return host
+}
+
+// configName is the name under which users configure a dialled host.
+func configName(host string) string {
+	if host == hubAPIHost {
+		return hubHost
+	}
+	return host
+}

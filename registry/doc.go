@@ -1,0 +1,11 @@
+// Package registry speaks to OCI registries: it names things in them
+// ([Reference]), reaches their hosts ([HostConfig]), and reads and writes
+// repositories ([Repository]) with typed errors ([Error]).
+//
+// [Source] and [Target] are the roles in which the rest of the module sees a
+// registry, a cache in front of one, or any target of oras-go: the method sets
+// are the same.
+//
+// The protocol is the OCI distribution spec 1.1
+// (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md).
+package registry

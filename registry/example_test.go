@@ -1,0 +1,51 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/registry"
+	"github.com/portolan-oci/portolan/registry/registrytest"
+)
+
+func Example() {
+	ctx := context.Background()
+	server := registrytest.New(nil) // any registry will do
+	defer server.Close()
+
+	client, err := registry.NewClient(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	repo, err := client.Repository(registry.Reference{Host: server.Host, Repository: "team/notes"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := []byte("{}")
+	desc := ocispec.Descriptor{MediaType: "application/vnd.oci.empty.v1+json", Digest: digest.FromBytes(config), Size: 2}
+	if err := repo.Push(ctx, desc, bytes.NewReader(config)); err != nil {
+		log.Fatal(err)
+	}
+	ok, err := repo.Exists(ctx, desc)
+	fmt.Println(ok, err)
+	// Output: true <nil>
+}
+
+func ExampleParseReference() {
+	ref, err := registry.ParseReference("oci://ghcr.io/team/app:1.0.0+build.7")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ref.Host, ref.Repository, ref.Tag, registry.VersionOfTag(ref.Tag))
+
+	_, err = registry.ParseReference("https://ghcr.io/team/app:1.0.0")
+	fmt.Println(err)
+	// Output:
+	// ghcr.io team/app 1.0.0_build.7 1.0.0+build.7
+	// reference "https://ghcr.io/team/app:1.0.0": "https://" is no prefix of a reference; write ghcr.io/team/app:1.0.0
+}

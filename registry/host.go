@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// HostConfig is how one host is reached. The zero value is HTTPS with the
+// system's roots and the proxy of the environment; for a loopback literal
+// (localhost, 127.0.0.0/8, [::1]) whose TLS is nil it is plain HTTP.
+type HostConfig struct {
+	// PlainHTTP speaks HTTP without TLS. It excludes TLS: both is an error.
+	PlainHTTP bool
+	// PlaintextCredentials lets passwords and tokens travel over plain HTTP to
+	// this host. Loopback hosts need no leave.
+	PlaintextCredentials bool
+	// TLS is the host's own identity material; nil is the default. It is used
+	// for connections to this host alone: not for a token server, a redirect
+	// target or a blob host, unless they are configured likewise.
+	TLS *TLS
+	// Proxy names the proxy for a request, or nil for none; a nil function
+	// asks the environment (HTTPS_PROXY, NO_PROXY).
+	Proxy func(*http.Request) (*url.URL, error)
+}
+
+// TLS is what a TLS connection to one host needs beyond the defaults.
+type TLS struct {
+	// Roots are trusted in addition to the system's.
+	Roots []*x509.Certificate
+	// Certificates identify this client, where the host asks for one.
+	Certificates []tls.Certificate
+	// InsecureSkipVerify accepts any certificate of the host. It says nothing
+	// about plain HTTP: that is never fallen back to.
+	InsecureSkipVerify bool
+}
+
+// LoadTLS reads PEM files: caFile with root certificates, certFile and
+// keyFile with a client certificate and its key. An empty name is none; half
+// a pair, an unreadable file, and a CA file without a certificate are errors
+// that name the file.
+func LoadTLS(caFile, certFile, keyFile string) (*TLS, error) {
+	t := new(TLS)
+	if caFile != "" {
+		pemBytes, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("CA file: %w", err)
+		}
+		if t.Roots, err = parseCertificates(pemBytes); err != nil {
+			return nil, fmt.Errorf("CA file %s: %w", caFile, err)
+		}
+	}
+	if certFile == "" && keyFile == "" {
+		return t, nil
+	}
+	if certFile == "" || keyFile == "" {
+		return nil, errors.New("a client certificate needs both its certificate file and its key file")
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("client certificate %s with key %s: %w", certFile, keyFile, err)
+	}
+	t.Certificates = []tls.Certificate{pair}
+	return t, nil
+}
+
+func (c HostConfig) validate() error {
+	if c.PlainHTTP && c.TLS != nil {
+		return errors.New("plain HTTP and TLS settings exclude each other")
+	}
+	return nil
+}
+
+// tlsConfig never sets a server name: it follows the host that is dialled.
+func (c HostConfig) tlsConfig() (*tls.Config, error) {
+	if c.TLS == nil {
+		return nil, nil
+	}
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		Certificates:       c.TLS.Certificates,
+		InsecureSkipVerify: c.TLS.InsecureSkipVerify,
+	}
+	if len(c.TLS.Roots) > 0 {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("system certificates: %w", err)
+		}
+		for _, root := range c.TLS.Roots {
+			pool.AddCert(root)
+		}
+		config.RootCAs = pool
+	}
+	return config, nil
+}
+
+// plainHTTP decides the scheme once and for all: there is no falling back.
+func (c HostConfig) plainHTTP(host string) bool {
+	return c.PlainHTTP || (c.TLS == nil && isLoopback(host))
+}
+
+// isLoopback is about how a host is written, never about what its name
+// resolves to: a resolver must not be able to turn TLS off.
+func isLoopback(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.Trim(name, "[]")
+	if name == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(name)
+	return ip != nil && ip.IsLoopback()
+}

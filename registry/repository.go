@@ -1,0 +1,209 @@
+package registry
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/internal/verify"
+)
+
+// Repository is one repository of a registry: a Target, a ReferenceFetcher, a
+// ReferencePusher and a TagLister. Its requests are stated with each method;
+// a registry with bearer tokens adds one challenge and one token request for
+// each repository, set of actions and token lifetime. It is immutable and
+// safe for concurrent use.
+//
+// Errors are *Error. Every method may match ErrUnauthorized, ErrDenied,
+// ErrRateLimited, ErrUnavailable, or the context's error, beside what it says
+// itself.
+type Repository struct {
+	client  *Client
+	ref     Reference
+	actions []string
+	remote  *remote.Repository
+}
+
+var (
+	_ Target           = (*Repository)(nil)
+	_ ReferenceFetcher = (*Repository)(nil)
+	_ ReferencePusher  = (*Repository)(nil)
+	_ TagLister        = (*Repository)(nil)
+)
+
+// The actions of the token protocol's scopes (Docker token scope
+// documentation).
+const (
+	ActionPull = "pull"
+	ActionPush = "push"
+)
+
+// Reference names the repository, without tag and digest.
+func (r *Repository) Reference() Reference { return r.ref }
+
+// WithActions returns the same repository for an operation that will need
+// these actions (ActionPull, ActionPush): its first token is asked for with
+// all of them. A push that begins by looking would otherwise fetch a token to
+// pull and then another to push.
+func (r *Repository) WithActions(actions ...string) *Repository {
+	other := &Repository{client: r.client, ref: r.ref, actions: slices.Clone(actions)}
+	other.remote = &remote.Repository{
+		Client:          other,
+		Reference:       r.remote.Reference,
+		PlainHTTP:       r.remote.PlainHTTP,
+		TagListMaxPages: r.remote.TagListMaxPages,
+	}
+	return other
+}
+
+// Resolve answers which manifest a tag or a digest names, with one HEAD. It
+// matches ErrNotFound when there is none, ErrInvalidReference when reference
+// is neither a tag nor a digest. A version's "+" is accepted in a tag.
+func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
+	ref, err := r.object("resolve", reference)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc, err := r.remote.Resolve(ctx, ref.Object())
+	return desc, WrapError("resolve", ref, err)
+}
+
+// FetchReference opens the manifest that a tag or a digest names, with one
+// GET. The reader verifies itself and holds at most 4 MiB; the caller closes
+// it.
+func (r *Repository) FetchReference(ctx context.Context, reference string) (ocispec.Descriptor, io.ReadCloser, error) {
+	ref, err := r.object("fetch", reference)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	desc, rc, err := r.remote.FetchReference(ctx, ref.Object())
+	if err != nil {
+		return ocispec.Descriptor{}, nil, WrapError("fetch", ref, err)
+	}
+	verified, err := r.verified(desc, rc)
+	return desc, verified, err
+}
+
+// Fetch opens a manifest or a blob with one GET; target's media type tells
+// which. The reader verifies size and digest by its end; the caller closes
+// it. Matches ErrNotFound, ErrDigestMismatch.
+func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
+	rc, err := r.remote.Fetch(ctx, target)
+	if err != nil {
+		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
+	}
+	return r.verified(target, rc)
+}
+
+// Exists tells whether the registry has a manifest or a blob, with one HEAD.
+func (r *Repository) Exists(ctx context.Context, target ocispec.Descriptor) (bool, error) {
+	ok, err := r.remote.Exists(ctx, target)
+	return ok, WrapError("check", r.ref.WithDigest(target.Digest), err)
+}
+
+// Push stores a manifest with one PUT, or a blob with one POST and one PUT.
+// What is there already is sent again: ask Exists first where that matters.
+func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, content io.Reader) error {
+	err := r.remote.Push(ctx, expected, newUpload(content))
+	return WrapError("push", r.ref.WithDigest(expected.Digest), err)
+}
+
+// PushReference stores a manifest and lets the tag name it, with one PUT.
+func (r *Repository) PushReference(ctx context.Context, expected ocispec.Descriptor, content io.Reader, reference string) error {
+	ref, err := r.object("push", reference)
+	if err != nil {
+		return err
+	}
+	err = r.remote.PushReference(ctx, expected, newUpload(content), ref.Object())
+	return WrapError("push", ref, err)
+}
+
+// Tag lets a tag name a manifest that is in the repository, with one GET and
+// one PUT.
+func (r *Repository) Tag(ctx context.Context, desc ocispec.Descriptor, reference string) error {
+	ref, err := r.object("tag", reference)
+	if err != nil {
+		return err
+	}
+	return WrapError("tag", ref, r.remote.Tag(ctx, desc, ref.Object()))
+}
+
+// object reads a tag or a digest, or a whole reference of this repository.
+func (r *Repository) object(op, reference string) (Reference, error) {
+	if ref, err := ParseReference(r.ref.Name() + ":" + reference); err == nil {
+		return ref, nil
+	}
+	if ref, err := ParseReference(r.ref.Name() + "@" + reference); err == nil {
+		return ref, nil
+	}
+	if ref, err := ParseReference(reference); err == nil && ref.Repo() == r.ref && ref.Object() != "" {
+		return ref, nil
+	}
+	problem := "neither a tag nor a digest"
+	if reference == "" {
+		problem = "no tag and no digest"
+	}
+	return Reference{}, &Error{Op: op, Reference: r.ref, Kind: ErrInvalidReference,
+		Err: &ReferenceError{Reference: reference, Problem: problem}}
+}
+
+// Do sends one request with this repository's identity, for the engine
+// beneath: it is not meant for callers.
+func (r *Repository) Do(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", r.client.userAgent)
+	req.Header.Del("Authorization") // the engine repeats an upload's first one; the signer decides
+	if u, ok := req.Body.(*upload); ok && u.rewindable() {
+		req.GetBody = u.rewind
+	}
+	resp, err := r.client.signer.Do(req, r.hint(req), r.client.exchange)
+	if err != nil {
+		return nil, err
+	}
+	return repair(resp)
+}
+
+// hint says what a request's token must allow.
+func (r *Repository) hint(req *http.Request) auth.Hint {
+	actions := r.actions
+	if len(actions) == 0 {
+		actions = []string{ActionPull}
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			actions = []string{ActionPull, ActionPush}
+		}
+	}
+	return auth.Hint{
+		Resource: auth.Resource{Host: r.ref.Host, Path: r.ref.Repository},
+		Scopes:   []auth.Scope{auth.RepositoryScope(r.ref.Repository, actions...)},
+	}
+}
+
+// verified wraps a body so that reading it to its end proves the content, and
+// so that its errors say where it came from.
+func (r *Repository) verified(desc ocispec.Descriptor, rc io.ReadCloser) (io.ReadCloser, error) {
+	v, err := verify.NewReader(rc, desc)
+	if err != nil {
+		rc.Close()
+		return nil, WrapError("fetch", r.ref, err)
+	}
+	return &body{Reader: v, Closer: rc, ref: r.ref.WithDigest(desc.Digest)}, nil
+}
+
+type body struct {
+	io.Reader
+	io.Closer
+	ref Reference
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = WrapError("fetch", b.ref, err)
+	}
+	return n, err
+}
