@@ -1,0 +1,186 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/verify"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// Open opens content that is here, after hashing all of it. The caller closes
+// it.
+//
+// The error matches registry.ErrNotFound when the content is not here, or was
+// here with other bytes than its digest names: that file is removed and
+// logged. It matches registry.ErrDigestMismatch when the content is good and
+// the size in desc is wrong, and registry.ErrInvalidReference when the digest
+// is malformed.
+func (s *Store) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
+	if err := checkDescriptor(desc); err != nil {
+		return nil, err
+	}
+	f, info, err := s.openBlob(ctx, desc.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() != desc.Size {
+		f.Close()
+		return nil, fmt.Errorf("cache: %w", &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: info.Size()})
+	}
+	return newContent(f, desc, FromCache), nil
+}
+
+// Fetch is Open in the form of [registry.Source].
+func (s *Store) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	c, err := s.Open(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Exists tells whether a file of that digest and size is here. It does not
+// read it: Open may yet find it bad. The error is for a malformed descriptor
+// or a context that is done.
+func (s *Store) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	if err := checkDescriptor(desc); err != nil {
+		return false, err
+	}
+	return s.has(desc), ctx.Err()
+}
+
+func (s *Store) has(desc ocispec.Descriptor) bool {
+	if s.dir == "" {
+		return false
+	}
+	info, err := os.Stat(s.blobPath(desc.Digest))
+	return err == nil && info.Mode().IsRegular() && info.Size() == desc.Size
+}
+
+// blobPath wants a valid digest: its two parts are then safe file names.
+func (s *Store) blobPath(d digest.Digest) string {
+	return s.path("blobs", d.Algorithm().String(), d.Encoded())
+}
+
+// openBlob opens a file of content whose hash is its name.
+func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
+	if s.dir == "" {
+		return nil, nil, missing(d)
+	}
+	f, info, err := openRegular(s.blobPath(d))
+	if err == nil {
+		err = s.hash(ctx, f, d, info.Size())
+	}
+	switch {
+	case err == nil:
+		return f, info, nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case errors.Is(err, fs.ErrNotExist):
+		err = missing(d)
+	case errors.Is(err, verify.ErrMismatch), errors.Is(err, errIrregular):
+		s.log.Warn("bad file in the cache removed", "digest", d, "error", err)
+		defer s.removeBad(d, info)
+		err = missing(d)
+	default:
+		s.trouble(cannotRead, err)
+		err = missing(d)
+	}
+	if f != nil {
+		f.Close()
+	}
+	return nil, nil, err
+}
+
+// removeBad removes the file that was found bad, and not the good one that
+// somebody may have put there since.
+func (s *Store) removeBad(d digest.Digest, bad fs.FileInfo) {
+	path := s.blobPath(d)
+	if now, err := os.Stat(path); err != nil || !os.SameFile(now, bad) {
+		return
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.trouble(cannotRemove, err)
+	}
+}
+
+// hash reads f from its beginning and compares it with the digest and size.
+func (s *Store) hash(ctx context.Context, f io.ReaderAt, d digest.Digest, size int64) error {
+	r, err := verify.NewReader(io.NewSectionReader(f, 0, size+1), ocispec.Descriptor{Digest: d, Size: size})
+	if err != nil {
+		return err
+	}
+	return s.copy(ctx, nil, r)
+}
+
+// copy moves src to dst, a nil dst meaning nowhere, until src ends.
+func (s *Store) copy(ctx context.Context, dst io.Writer, src io.Reader) error {
+	// io.CopyBuffer would leave the buffer aside for io.Discard, and take no
+	// notice of ctx.
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := src.Read(*buf)
+		if n > 0 && dst != nil {
+			if _, err := dst.Write((*buf)[:n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+var errIrregular = errors.New("not a regular file")
+
+// openRegular opens a file to read, and anything else not: opening a pipe
+// could wait forever. The info is there with errIrregular too.
+func openRegular(path string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, info, errIrregular
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+func missing(d digest.Digest) error {
+	return fmt.Errorf("cache: content %s: %w", d, registry.ErrNotFound)
+}
+
+// checkDescriptor lets only such digests near the file system that are safe
+// as file names.
+func checkDescriptor(desc ocispec.Descriptor) error {
+	if err := desc.Digest.Validate(); err != nil {
+		return &registry.ReferenceError{Reference: desc.Digest.String(), Problem: err.Error()}
+	}
+	if desc.Size < 0 {
+		return &registry.ReferenceError{Reference: desc.Digest.String(), Problem: fmt.Sprintf("its descriptor has the size %d", desc.Size)}
+	}
+	return nil
+}

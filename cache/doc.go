@@ -1,0 +1,38 @@
+// Package cache keeps what was once read from registries: manifests and blobs
+// by their digest, and beside them which digest a tag had, when it was fetched
+// and when the registry last confirmed it.
+//
+// A [Store] is a directory. [Store.Through] puts it before a [registry.Source]
+// and is one itself: content that is here costs no request, a tag costs one
+// HEAD, and what had to be fetched is kept for the next time. The cache is
+// passive: it answers for the registry, and never fails a read that the
+// registry can serve. A directory that is missing, read-only or full costs
+// requests and a line in the log.
+//
+// # Trust
+//
+// Nothing in the directory is believed. Content is hashed whole before its
+// first byte is handed out; a file that does not match its name is removed,
+// logged, and fetched again. Content on its way in is hashed too, and gets its
+// name only when size and digest are right. A reference's file repeats the
+// whole reference, so that a file in the wrong place is a miss.
+//
+// # Sharing
+//
+// Any number of goroutines and processes may use one directory at once. Files
+// appear under their names by one rename, are never changed in place, and stay
+// readable to those who have them open. A process killed at any instruction
+// leaves at most a file in ingest/ (or, beside references and pins, one whose
+// name begins with a dot) that nobody reads.
+//
+// # Layout
+//
+//	blobs/<algorithm>/<hex>                                  content, write-once
+//	parts/default/refs/<sha256 of host/repository>/<tag>     what a tag named, and when
+//	pins/<sha256 of host/repository>/<tag>                   packed here, not yet pushed
+//	ingest/                                                  content on its way in
+//
+// The directory itself is made with mode 0700, since charts may be private;
+// what is beneath it follows the umask. To share a cache between users, make
+// the directory with the mode you want before its first use.
+package cache

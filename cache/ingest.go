@@ -1,0 +1,107 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/verify"
+)
+
+// Put keeps content under its digest. It reads content to its end and verifies
+// it even where the digest is already here, and replaces what is: after a Put
+// that succeeded, what lies there is what was read. Content is not closed.
+//
+// The error matches registry.ErrDigestMismatch when size or digest are wrong,
+// registry.ErrInvalidReference when the digest is malformed, and else is that
+// of the reader, of the directory or of ctx. Nothing is left behind then.
+func (s *Store) Put(ctx context.Context, desc ocispec.Descriptor, content io.Reader) error {
+	if err := checkDescriptor(desc); err != nil {
+		return err
+	}
+	r, err := verify.NewReader(content, desc)
+	if err != nil {
+		return err
+	}
+	in, err := s.newIngest()
+	if err != nil {
+		return fmt.Errorf("cache: keep %s: %w", desc.Digest, err)
+	}
+	defer in.discard()
+	if err := s.copy(ctx, in, r); err != nil {
+		return fmt.Errorf("cache: keep %s: %w", desc.Digest, err)
+	}
+	if err := in.keep(ctx, desc); err != nil {
+		return fmt.Errorf("cache: keep %s: %w", desc.Digest, err)
+	}
+	return nil
+}
+
+// ingest is a file of content on its way in. It vanishes unless kept.
+type ingest struct {
+	*os.File
+	store *Store
+	done  bool
+}
+
+func (s *Store) newIngest() (*ingest, error) {
+	path := s.path("ingest", rand.Text())
+	in := &ingest{store: s}
+	err := s.withParent(path, func() (err error) {
+		in.File, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// keep closes the file, its error checked (a full disk may show only here),
+// and gives it its name.
+func (in *ingest) keep(ctx context.Context, desc ocispec.Descriptor) error {
+	if err := in.Close(); err != nil {
+		return err
+	}
+	return in.rename(ctx, desc)
+}
+
+// rename gives the file its name. Windows refuses that where somebody reads a
+// file of that name: a good one will do as well.
+func (in *ingest) rename(ctx context.Context, desc ocispec.Descriptor) error {
+	path := in.store.blobPath(desc.Digest)
+	err := in.store.withParent(path, func() error { return os.Rename(in.Name(), path) })
+	if err == nil {
+		in.done = true
+		return nil
+	}
+	if !in.store.has(desc) {
+		return err
+	}
+	c, openErr := in.store.Open(ctx, desc)
+	if openErr != nil {
+		return err
+	}
+	c.Close()
+	in.done = true
+	return os.Remove(in.Name())
+}
+
+// discard closes the file and removes it if it was not renamed. It may be
+// called again, and after keep.
+func (in *ingest) discard() {
+	in.Close() // may be closed already
+	if in.done {
+		return
+	}
+	in.done = true
+	if err := os.Remove(in.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		in.store.trouble(cannotRemove, err)
+	}
+}

@@ -1,0 +1,160 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// maxManifest bounds manifests: registries should accept 4 MiB (OCI
+// distribution spec 1.1, Pushing Manifests), many accept no more. It is 3000
+// times the size of a chart's.
+const maxManifest = 4 << 20
+
+// Media types of manifests from before the OCI, which registries still serve.
+const (
+	dockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
+	dockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
+	ociArtifact        = "application/vnd.oci.artifact.manifest.v1+json"
+)
+
+// manifest is what any of them may hold.
+type manifest struct {
+	SchemaVersion int                  `json:"schemaVersion"`
+	MediaType     string               `json:"mediaType"`
+	Config        *ocispec.Descriptor  `json:"config"`
+	Layers        []ocispec.Descriptor `json:"layers"`
+	Manifests     []ocispec.Descriptor `json:"manifests"`
+	Blobs         []ocispec.Descriptor `json:"blobs"`
+}
+
+// sniffManifest tells the media type of a manifest from its bytes: its own
+// word, else its shape, since the manifests of Helm say nothing. What says
+// nothing and has the shape of two is no manifest (CVE-2021-41190), and
+// neither is other JSON.
+func sniffManifest(data []byte) (mediaType string, ok bool) {
+	var m manifest
+	if json.Unmarshal(data, &m) != nil {
+		return "", false
+	}
+	image := m.Config != nil || m.Layers != nil
+	index := m.Manifests != nil
+	switch {
+	case isManifest(m.MediaType):
+		return m.MediaType, true
+	case m.MediaType != "" || m.SchemaVersion != 2 || image == index:
+		return "", false
+	case image:
+		return ocispec.MediaTypeImageManifest, true
+	}
+	return ocispec.MediaTypeImageIndex, true
+}
+
+func isManifest(mediaType string) bool {
+	switch mediaType {
+	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, dockerManifest, dockerManifestList, ociArtifact:
+		return true
+	}
+	return false
+}
+
+// children returns what a manifest names. A subject is not part of what names
+// it.
+func children(data []byte) ([]ocispec.Descriptor, error) {
+	var m manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	var all []ocispec.Descriptor
+	if m.Config != nil {
+		all = append(all, *m.Config)
+	}
+	all = append(append(append(all, m.Layers...), m.Manifests...), m.Blobs...)
+	for _, desc := range all {
+		if err := checkDescriptor(desc); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// readManifest reads a manifest that is here. Errors as for Open.
+func (s *Store) readManifest(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
+	if desc.Size > maxManifest {
+		return nil, tooLarge(desc)
+	}
+	c, err := s.Open(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return io.ReadAll(c)
+}
+
+// byDigest describes the manifest of that digest, if it is here and one.
+func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, error) {
+	f, info, err := s.openBlob(ctx, d)
+	if err != nil {
+		return Resolution{}, err
+	}
+	defer f.Close()
+	if info.Size() > maxManifest {
+		return Resolution{}, missing(d)
+	}
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
+	if err != nil {
+		return Resolution{}, err
+	}
+	mediaType, ok := sniffManifest(data)
+	if !ok {
+		return Resolution{}, missing(d)
+	}
+	return Resolution{
+		Descriptor: ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: info.Size()},
+		Origin:     FromCache,
+		Fetched:    info.ModTime(),
+		Confirmed:  info.ModTime(),
+	}, nil
+}
+
+// walk calls visit with root and with all that it names, directly and through
+// manifests that are here; here tells whether it is. Each digest comes once.
+// An error of visit ends the walk and is returned.
+func (s *Store) walk(ctx context.Context, root ocispec.Descriptor, visit func(desc ocispec.Descriptor, here bool) error) error {
+	seen := map[digest.Digest]bool{root.Digest: true}
+	for queue := []ocispec.Descriptor{root}; len(queue) > 0; queue = queue[1:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		desc := queue[0]
+		here := s.has(desc)
+		if here && isManifest(desc.MediaType) {
+			data, err := s.readManifest(ctx, desc)
+			if err != nil && ctx.Err() != nil {
+				return err
+			}
+			here = err == nil
+			if here {
+				below, err := children(data)
+				if err != nil {
+					return &registry.Error{Op: "read", Reference: registry.Reference{Digest: desc.Digest}, Err: err}
+				}
+				for _, child := range below {
+					if !seen[child.Digest] {
+						seen[child.Digest] = true
+						queue = append(queue, child)
+					}
+				}
+			}
+		}
+		if err := visit(desc, here); err != nil {
+			return err
+		}
+	}
+	return nil
+}
