@@ -1,0 +1,112 @@
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// ClientOptions configure a Client. Registry is required; the zero value of
+// the rest is a client without a cache, with default limits.
+type ClientOptions struct {
+	// Registry speaks to the registries.
+	Registry *registry.Client
+	// Cache keeps what was pulled and packed. nil: nothing is kept, and every
+	// pull downloads.
+	Cache *cache.Store
+	// Policy says when the cache asks the registry. Its zero value confirms
+	// every tag with one request. Without a Cache, only Policy.Progress counts.
+	Policy cache.Policy
+	// Archives bounds the archives that Pull and Kept open.
+	Archives ArchiveOptions
+	// Progress watches content on its way over the network. nil: nobody does.
+	Progress Progress
+}
+
+// Progress watches transfers. Its methods are called by the goroutines that
+// transfer, concurrently for several contents, and should return at once.
+type Progress interface {
+	// Moved tells that n more bytes of desc came or went; transfer is
+	// "download" or "upload". What the cache or the registry had already is
+	// not moved.
+	Moved(transfer string, desc ocispec.Descriptor, n int64)
+}
+
+// Client keeps charts in registries. It is immutable and safe for concurrent
+// use. Its errors come from the registry (see registry.Error), the cache, or
+// this package's own sentinels.
+type Client struct {
+	registry *registry.Client
+	cache    *cache.Store
+	policy   cache.Policy
+	archives ArchiveOptions
+	progress Progress
+}
+
+// NewClient makes a client. Options are copied; a missing Registry is an
+// error.
+func NewClient(options *ClientOptions) (*Client, error) {
+	if options == nil || options.Registry == nil {
+		return nil, errors.New("chart client: no registry client")
+	}
+	c := &Client{
+		registry: options.Registry,
+		cache:    options.Cache,
+		policy:   options.Policy,
+		archives: options.Archives,
+		progress: options.Progress,
+	}
+	if c.cache == nil {
+		c.cache = cache.None()
+	}
+	if c.progress != nil && c.policy.Progress == nil {
+		c.policy.Progress = func(desc ocispec.Descriptor, n int64) { c.progress.Moved("download", desc, n) }
+	}
+	return c, nil
+}
+
+// NewDefault makes a client with the user's own credentials (see
+// registry.NewDefault) and cache (see cache.DefaultDir).
+func NewDefault() (*Client, error) {
+	r, err := registry.NewDefault()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := cache.DefaultDir()
+	if err != nil {
+		return nil, err
+	}
+	store, err := cache.Open(dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	return NewClient(&ClientOptions{Registry: r, Cache: store})
+}
+
+// source opens the repository of ref for reading, through the cache if there
+// is one.
+func (c *Client) source(ref registry.Reference) (*cache.Source, error) {
+	repo, err := c.registry.Repository(ref)
+	if err != nil {
+		return nil, err
+	}
+	return c.cache.Through(repo, ref, c.policy), nil
+}
+
+// manifest reads the chart manifest that was chosen.
+func manifest(ctx context.Context, src *cache.Source, ref registry.Reference, ch choice) (*Layers, cache.Resolution, error) {
+	content, res, err := src.FetchManifest(ctx, ch.object)
+	if err != nil {
+		return nil, res, err
+	}
+	layers, err := ReadManifest(content, res.Descriptor.MediaType)
+	if err != nil {
+		return nil, res, fmt.Errorf("%s: %w", ch.in(ref), err)
+	}
+	return layers, res, nil
+}

@@ -1,0 +1,31 @@
+package chart
+
+import (
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// Origin records where a chart came from, for whoever keeps records: what was
+// asked for, what that meant, and which bytes it was. It is plain data; its
+// JSON is stable.
+type Origin struct {
+	// Requested is the reference as it was asked for.
+	Requested registry.Reference `json:"requested"`
+	// Resolved is pinned by digest; its tag is the one that was chosen.
+	Resolved registry.Reference `json:"resolved"`
+	// How is how it was chosen: see Resolved.How.
+	How string `json:"how"`
+	// Manifest and Layer are the digests of the manifest and of the archive.
+	Manifest digest.Digest `json:"manifest"`
+	Layer    digest.Digest `json:"layer"`
+	// From is where the archive came from: "network", or "cache" where no byte
+	// of it was sent, though the registry may have confirmed its tag.
+	From cache.Origin `json:"from"`
+	// Confirmed is when the registry last said that the tag names the
+	// manifest; zero for a digest.
+	Confirmed time.Time `json:"confirmed,omitzero"`
+}

@@ -1,0 +1,175 @@
+package chart
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/internal/tempfile"
+)
+
+// PackOptions change what is packed. The zero value, like nil, packs what is
+// there.
+type PackOptions struct {
+	// PackageOptions hold for a directory. Of an archive, whose bytes stay as
+	// they are, only Limits apply: another Version or AppVersion than its own
+	// is an error.
+	PackageOptions
+	// Created becomes the annotation org.opencontainers.image.created, a time
+	// as RFC 3339 writes it. Empty means none, so that the same archive has the
+	// same manifest wherever and whenever it is packed. Helm sets the archive's
+	// modification time in the local time zone. Chart.yaml may set it, and then
+	// wins.
+	Created string
+	// Provenance is the path of a .prov file to carry along. Empty means: for
+	// an archive the file <archive>.prov where there is one, as Helm does; for a
+	// directory none.
+	Provenance string
+	// Lenient packs archives that only a lenient reader takes, see
+	// ArchiveOptions.
+	Lenient bool
+}
+
+// Pack makes what a registry keeps of a chart: the archive, its config, the
+// manifest, and the provenance file where there is one. dirOrArchive is a
+// chart directory, which is packaged into a temporary file, or a .tgz file.
+// Nothing is sent. The archive is read to its end and checked; memory use does
+// not grow with it.
+//
+// Manifest and config are byte for byte what "helm push" of the same archive
+// writes, Created aside.
+//
+// Errors are those of Package, Open and Archive.Metadata, and the file
+// system's; ErrTooLarge also where the manifest would exceed the 4 MiB that
+// registries take. The caller closes the result.
+func Pack(ctx context.Context, dirOrArchive string, opts *PackOptions) (*Packed, error) {
+	o := PackOptions{}
+	if opts != nil {
+		o = *opts
+	}
+	info, err := os.Stat(dirOrArchive)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		a, err := packageTemp(ctx, dirOrArchive, &o.PackageOptions)
+		if err != nil {
+			return nil, err
+		}
+		o.Version, o.AppVersion = "", "" // they are in the archive now
+		return PackArchive(ctx, a, &o)
+	}
+	a, err := Open(dirOrArchive, &ArchiveOptions{Limits: o.Limits, Lenient: o.Lenient})
+	if err != nil {
+		return nil, err
+	}
+	if beside := dirOrArchive + ".prov"; o.Provenance == "" {
+		if _, err := os.Stat(beside); err == nil {
+			o.Provenance = beside
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	return PackArchive(ctx, a, &o)
+}
+
+// PackArchive is Pack for an archive that is open, with the limits that it was
+// opened with. The archive belongs to the result, which closes it; it is
+// closed too when PackArchive fails.
+func PackArchive(ctx context.Context, a *Archive, opts *PackOptions) (*Packed, error) {
+	if opts == nil {
+		opts = &PackOptions{}
+	}
+	p, err := packArchive(ctx, a, opts)
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return p, nil
+}
+
+func packArchive(ctx context.Context, a *Archive, opts *PackOptions) (*Packed, error) {
+	if _, err := time.Parse(time.RFC3339, opts.Created); err != nil && opts.Created != "" {
+		return nil, fmt.Errorf("pack: created %q is not a time as RFC 3339 writes it", opts.Created)
+	}
+	hash := digest.SHA256.Digester()
+	m, err := a.readMetadata(io.TeeReader(&contextReader{ctx, a.section()}, hash.Hash()))
+	if err != nil {
+		return nil, err
+	}
+	if opts.Version != "" && opts.Version != m.Version || opts.AppVersion != "" && opts.AppVersion != m.AppVersion {
+		return nil, atPath(a.path, fmt.Errorf("an archive keeps its version %s and appVersion %q; package its directory to give it others", m.Version, m.AppVersion))
+	}
+	p := &Packed{
+		Metadata: m,
+		archive:  a,
+		Layer:    ocispec.Descriptor{MediaType: LayerMediaType, Digest: hash.Digest(), Size: a.Size()},
+	}
+	layers := []ocispec.Descriptor{p.Layer}
+	if opts.Provenance != "" {
+		if p.provenance, err = readProvenance(opts.Provenance); err != nil {
+			return nil, err
+		}
+		d := describe(ProvenanceMediaType, p.provenance)
+		p.Provenance = &d
+		layers = append(layers, d)
+	}
+	if p.config, err = json.Marshal(m); err != nil {
+		return nil, err
+	}
+	p.Config = describe(ConfigMediaType, p.config)
+	if p.manifest, err = buildManifest(m, p.Config, layers, opts.Created); err != nil {
+		return nil, err
+	}
+	p.Manifest = describe(ocispec.MediaTypeImageManifest, p.manifest)
+	return p, nil
+}
+
+// packageTemp packages a directory into a file without a name.
+func packageTemp(ctx context.Context, dir string, opts *PackageOptions) (*Archive, error) {
+	f, err := tempfile.New()
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	_, err = Package(ctx, dir, w, opts)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	limits := Limits{}
+	if opts != nil {
+		limits = opts.Limits
+	}
+	return newArchive(dir, f, size, &ArchiveOptions{Limits: limits})
+}
+
+func readProvenance(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := limit.ReadAll(f, maxProvenance)
+	if errors.Is(err, limit.ErrExceeded) {
+		return nil, &ArchiveError{Path: path, Problem: fmt.Sprintf("provenance file has more than %d bytes", maxProvenance), Err: ErrTooLarge}
+	}
+	return data, err
+}

@@ -1,0 +1,124 @@
+package chart
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/verify"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// Packed is a chart in the form that registries keep. It is a registry.Source,
+// from which any target can be filled. Treat its fields as read-only; it is
+// safe for concurrent use until Close.
+type Packed struct {
+	Manifest   ocispec.Descriptor
+	Config     ocispec.Descriptor
+	Layer      ocispec.Descriptor  // the archive
+	Provenance *ocispec.Descriptor // nil where there is no .prov file
+	Metadata   *Metadata
+
+	archive                      *Archive
+	manifest, config, provenance []byte
+}
+
+var _ registry.Source = (*Packed)(nil)
+
+// Archive returns the packaged chart, as long as p is open. It is not the
+// caller's to close.
+func (p *Packed) Archive() *Archive { return p.archive }
+
+// Descriptors lists all the content in the order in which a registry wants it:
+// what the manifest names, then the manifest.
+func (p *Packed) Descriptors() []ocispec.Descriptor {
+	list := []ocispec.Descriptor{p.Config, p.Layer}
+	if p.Provenance != nil {
+		list = append(list, *p.Provenance)
+	}
+	return append(list, p.Manifest)
+}
+
+// Resolve answers with the manifest for its digest, and for the chart's
+// version, as Chart.yaml or as a tag spells it ("+" or "_"). Anything else
+// matches registry.ErrNotFound.
+func (p *Packed) Resolve(_ context.Context, reference string) (ocispec.Descriptor, error) {
+	switch reference {
+	case string(p.Manifest.Digest), p.Metadata.Version, registry.TagOfVersion(p.Metadata.Version):
+		return p.Manifest, nil
+	}
+	return ocispec.Descriptor{}, fmt.Errorf("packed chart %s %s: reference %.200q: %w", p.Metadata.Name, p.Metadata.Version, reference, registry.ErrNotFound)
+}
+
+// Fetch opens content by its digest, each time anew. The reader is an
+// io.Seeker too, so that an upload can be rewound, and reading it from its
+// start to its end fails with registry.ErrDigestMismatch should the archive
+// have changed since. What p does not hold matches registry.ErrNotFound.
+func (p *Packed) Fetch(_ context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
+	switch {
+	case target.Digest == p.Manifest.Digest:
+		return memory{bytes.NewReader(p.manifest)}, nil
+	case target.Digest == p.Config.Digest:
+		return memory{bytes.NewReader(p.config)}, nil
+	case p.Provenance != nil && target.Digest == p.Provenance.Digest:
+		return memory{bytes.NewReader(p.provenance)}, nil
+	case target.Digest == p.Layer.Digest:
+		return newLayerReader(p.archive.section(), p.Layer)
+	}
+	return nil, fmt.Errorf("packed chart %s %s: content %.200q: %w", p.Metadata.Name, p.Metadata.Version, target.Digest, registry.ErrNotFound)
+}
+
+// Exists tells whether Fetch finds the content.
+func (p *Packed) Exists(_ context.Context, target ocispec.Descriptor) (bool, error) {
+	return slices.ContainsFunc(p.Descriptors(), func(d ocispec.Descriptor) bool { return d.Digest == target.Digest }), nil
+}
+
+// Close closes the archive. Readers that are open fail from here on.
+func (p *Packed) Close() error { return p.archive.Close() }
+
+// memory is content that is held in memory.
+type memory struct{ *bytes.Reader }
+
+func (memory) Close() error { return nil }
+
+// layerReader reads the archive and verifies it, as long as it is read from
+// the start: a seek back to 0 begins anew, one to any other place ends it.
+type layerReader struct {
+	file     *io.SectionReader
+	desc     ocispec.Descriptor
+	verified *verify.Reader // nil after a seek into the middle
+}
+
+func newLayerReader(file *io.SectionReader, desc ocispec.Descriptor) (*layerReader, error) {
+	v, err := verify.NewReader(file, desc)
+	return &layerReader{file: file, desc: desc, verified: v}, err
+}
+
+func (l *layerReader) Read(p []byte) (int, error) {
+	if l.verified == nil {
+		return l.file.Read(p)
+	}
+	return l.verified.Read(p)
+}
+
+func (l *layerReader) Seek(offset int64, whence int) (int64, error) {
+	before, err := l.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	at, err := l.file.Seek(offset, whence)
+	switch {
+	case err != nil:
+	case at == 0:
+		l.verified, err = verify.NewReader(l.file, l.desc)
+	case at != before:
+		l.verified = nil
+	}
+	return at, err
+}
+
+func (l *layerReader) Close() error { return nil }

@@ -1,0 +1,136 @@
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/internal/atomicfile"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// PullOptions are for one Pull. The zero value pulls what the reference
+// names, or the newest stable version.
+type PullOptions struct {
+	// Selector chooses the version where the reference has no tag and no
+	// digest.
+	Selector Selector
+	// CheckTag asks the registry whether the tag beside a digest still names
+	// it, and fails with registry.ErrTagMoved if not. It costs one HEAD.
+	CheckTag bool
+}
+
+// Pulled is a chart from a registry. The caller closes it.
+type Pulled struct {
+	// Archive is the chart package, verified against its digest. What is in
+	// it was not looked at: reading it is what checks it.
+	Archive *Archive
+	// Manifest, Config and Layer describe the manifest, the config and the
+	// archive; Provenance is nil where the chart has none.
+	Manifest, Config, Layer ocispec.Descriptor
+	Provenance              *ocispec.Descriptor
+	// Origin is where it came from.
+	Origin Origin
+	// Version is the tag read as a version; see Resolved.Version.
+	Version string
+}
+
+// Close closes the archive.
+func (p *Pulled) Close() error { return p.Archive.Close() }
+
+// Pull fetches the chart that ref names and opens it. Through an empty cache,
+// or without one, a tag costs two GETs: manifest and archive; a tag whose
+// manifest the cache holds costs one HEAD; a digest that it holds, nothing.
+// Memory use does not depend on the chart's size.
+//
+// Errors: *NoMatchError; ErrNotChart when something else is there;
+// ErrInvalidManifest; registry.ErrDigestMismatch when bytes are not what they
+// should be; registry.ErrTagMoved with CheckTag; those of registry.Repository.
+func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullOptions) (*Pulled, error) {
+	if options.CheckTag {
+		if err := c.CheckTag(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
+	src, err := c.source(ref)
+	if err != nil {
+		return nil, err
+	}
+	var p *Pulled
+	err = choose(ctx, src, ref, options.Selector, func(ch choice) error {
+		layers, res, err := manifest(ctx, src, ref, ch)
+		if err != nil {
+			return err
+		}
+		p = newPulled(ref, ch, layers, res)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	content, err := src.Open(ctx, p.Layer)
+	if err != nil {
+		return nil, err
+	}
+	p.Origin.From = content.Origin()
+	if p.Archive, err = NewArchive(content, content.Size(), &c.archives); err != nil {
+		content.Close()
+		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
+	}
+	return p, nil
+}
+
+func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Resolution) *Pulled {
+	resolved := newResolved(ref, ch, res)
+	return &Pulled{
+		Manifest:   res.Descriptor,
+		Config:     layers.Config,
+		Layer:      layers.Chart,
+		Provenance: layers.Provenance,
+		Version:    resolved.Version,
+		Origin: Origin{
+			Requested: ref,
+			Resolved:  resolved.Reference,
+			How:       resolved.How,
+			Manifest:  res.Descriptor.Digest,
+			Layer:     layers.Chart.Digest,
+			Confirmed: res.Confirmed,
+		},
+	}
+}
+
+// Save writes the archive to <name>-<version>.tgz in dir, which is made if it
+// is missing, and returns the path. Name and version are those of its
+// Chart.yaml; the rest of the archive is not looked at. The file is there whole
+// or not at all, and replaces one of that name.
+func (p *Pulled) Save(ctx context.Context, dir string) (string, error) {
+	m, err := p.Archive.PeekMetadata()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", p.Origin.Resolved, err)
+	}
+	if err := m.Validate(); err != nil {
+		return "", fmt.Errorf("%s: %w", p.Origin.Resolved, err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, m.Name+"-"+m.Version+".tgz")
+	f, err := atomicfile.Create(path, 0o666)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := io.Copy(f, &contextReader{ctx, p.Archive.Reader()}); err != nil {
+		return "", err
+	}
+	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return "", err
+	}
+	return path, f.Commit()
+}

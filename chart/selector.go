@@ -1,0 +1,217 @@
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/portolan-oci/portolan/internal/version"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// Selector chooses among the versions of a repository, where the reference
+// does not say it all. The zero Selector is the newest stable version.
+type Selector struct {
+	// Version is a version ("1.2.3", "v1.2"), or a range of them in Helm's
+	// syntax ("^1.2", ">=1, <2", "1.x"). A version is taken as a tag first and
+	// then looked for in other spellings.
+	Version string
+	// Prereleases lets pre-releases match a range that names none.
+	Prereleases bool
+}
+
+// ErrNoMatch: no version in the repository is what was asked for. The error
+// is a *NoMatchError, which names what exists; it matches
+// registry.ErrNotFound too.
+var ErrNoMatch = errors.New("no version matches")
+
+// NoMatchError tells what was asked for and what is there.
+type NoMatchError struct {
+	Reference registry.Reference
+	// Wanted is the tag, version or range; empty: the newest stable version.
+	Wanted string
+	// Versions are those that exist, newest first; empty: none at all.
+	Versions []Version
+}
+
+// named is how many versions a message names.
+const named = 5
+
+func (e *NoMatchError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Reference.Name() + ": ")
+	switch {
+	case e.Wanted == "":
+		b.WriteString("no stable version")
+	case version.IsExact(e.Wanted) || registry.ValidTag(e.Wanted):
+		fmt.Fprintf(&b, "no version or tag %s", e.Wanted)
+	default:
+		fmt.Fprintf(&b, "no version matches %q", e.Wanted)
+	}
+	if len(e.Versions) == 0 {
+		b.WriteString("; the repository has no versions at all")
+		return b.String()
+	}
+	b.WriteString("; there are ")
+	for i, v := range e.Versions[:min(named, len(e.Versions))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(v.Version)
+	}
+	if more := len(e.Versions) - named; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
+}
+
+// Unwrap makes every NoMatchError match ErrNoMatch and registry.ErrNotFound.
+func (e *NoMatchError) Unwrap() []error { return []error{ErrNoMatch, registry.ErrNotFound} }
+
+// How a reference and a selector were resolved.
+const (
+	ByDigest  = "digest"  // the reference's digest decided
+	ByTag     = "tag"     // the reference's tag, or the selector's version as a tag
+	ByVersion = "version" // a tag that spells the selector's version otherwise
+	ByRange   = "range"   // the newest version in the selector's range
+	ByNewest  = "newest"  // the newest version
+)
+
+// choice is an object, a tag or a digest, and how it was chosen.
+type choice struct{ object, how string }
+
+// in returns ref with what was chosen.
+func (ch choice) in(ref registry.Reference) registry.Reference {
+	if ch.how == ByDigest {
+		return ref
+	}
+	return ref.WithTag(ch.object)
+}
+
+// choose finds the object that ref and sel mean and calls use with it. use
+// makes the requests, so that a tag which exists costs none of its own; when
+// it does not find a version's tag, its other spellings are looked for.
+func choose(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector, use func(choice) error) error {
+	switch {
+	case ref.Digest != "":
+		if sel.Version != "" {
+			return conflict(ref, sel, "a digest leaves nothing to select")
+		}
+		return use(choice{ref.Digest.String(), ByDigest})
+	case ref.Tag != "":
+		if err := checkTagAgainst(ref, sel); err != nil {
+			return err
+		}
+		err := use(choice{ref.Tag, ByTag})
+		return withVersions(ctx, src, ref, ref.Tag, err)
+	case version.IsExact(sel.Version):
+		return chooseVersion(ctx, src, ref, sel.Version, use)
+	}
+	found, err := newest(ctx, src, ref, sel)
+	if err != nil {
+		return err
+	}
+	how := ByNewest
+	if sel.Version != "" {
+		how = ByRange
+	}
+	return use(choice{found.Tag, how})
+}
+
+// chooseVersion tries the version as a tag; only if there is none are the
+// tags listed for the same version in another spelling.
+func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Reference, wanted string, use func(choice) error) error {
+	tag := registry.TagOfVersion(wanted)
+	err := error(registry.ErrNotFound)
+	if registry.ValidTag(tag) {
+		err = use(choice{tag, ByTag})
+	}
+	if !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	all, lerr := listVersions(ctx, src)
+	if lerr != nil {
+		return errors.Join(err, lerr)
+	}
+	v, perr := version.Parse(wanted)
+	if perr != nil {
+		return perr
+	}
+	for _, candidate := range all {
+		if version.SameVersion(candidate.parsed, v) && candidate.Tag != tag {
+			return use(choice{candidate.Tag, ByVersion})
+		}
+	}
+	return &NoMatchError{Reference: ref.Repo(), Wanted: wanted, Versions: all}
+}
+
+// newest finds the newest version in the selector's range.
+func newest(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector) (Version, error) {
+	in, err := inRange(sel.Version, sel.Prereleases)
+	if err != nil {
+		return Version{}, err
+	}
+	all, err := listVersions(ctx, src)
+	if err != nil {
+		return Version{}, err
+	}
+	for _, v := range all {
+		if in(v.parsed) {
+			return v, nil
+		}
+	}
+	return Version{}, &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: all}
+}
+
+// inRange reads a range, empty for all stable versions.
+func inRange(text string, prereleases bool) (func(version.Version) bool, error) {
+	constraint, err := version.ParseConstraint(text)
+	if err != nil {
+		return nil, &registry.Error{Op: "select", Kind: registry.ErrInvalidReference, Err: err}
+	}
+	if prereleases {
+		constraint = constraint.WithPrereleases()
+	}
+	return constraint.Check, nil
+}
+
+// checkTagAgainst refuses a selector that contradicts the tag beside it.
+func checkTagAgainst(ref registry.Reference, sel Selector) error {
+	if sel.Version == "" {
+		return nil
+	}
+	if registry.TagOfVersion(sel.Version) == ref.Tag {
+		return nil
+	}
+	tagged, err := version.Parse(registry.VersionOfTag(ref.Tag))
+	if err != nil {
+		return conflict(ref, sel, "its tag is no version")
+	}
+	in, err := inRange(sel.Version, true)
+	if err != nil {
+		return err
+	}
+	if !in(tagged) {
+		return conflict(ref, sel, "its tag is another version")
+	}
+	return nil
+}
+
+func conflict(ref registry.Reference, sel Selector, why string) error {
+	return &registry.Error{Op: "select", Reference: ref, Kind: registry.ErrInvalidReference,
+		Err: fmt.Errorf("version %q beside it: %s", sel.Version, why), Hint: "give one of the two"}
+}
+
+// withVersions turns a tag that was not found into an error that names what
+// exists. When the list cannot be had either, the first error stands.
+func withVersions(ctx context.Context, src registry.TagLister, ref registry.Reference, wanted string, err error) error {
+	if !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	all, lerr := listVersions(ctx, src)
+	if lerr != nil || len(all) == 0 {
+		return err
+	}
+	return &NoMatchError{Reference: ref.Repo(), Wanted: wanted, Versions: all}
+}

@@ -1,0 +1,1 @@
+{{- define "mariner.name" -}}{{ .Release.Name }}-mariner{{- end }}
