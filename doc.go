@@ -1,0 +1,23 @@
+// Package portolan is the map of the module; it exports nothing.
+//
+// Portolan keeps Helm charts in OCI registries: one reference, one login, one
+// registry, no index to keep in sync. Data flows one way through its packages:
+// a string becomes a reference, its host selects credentials, a request goes
+// to the registry, the answer is kept by the cache and read as a chart.
+//
+//   - [github.com/portolan-oci/portolan/chart]: start here. A Client that
+//     pushes, pulls and resolves charts and lists their versions; packages
+//     whose bytes depend on their content alone; safe reading of archives.
+//   - [github.com/portolan-oci/portolan/registry]: references, one client for
+//     all hosts, one repository at a time, and errors that say what to do.
+//   - [github.com/portolan-oci/portolan/auth]: who the caller is at a host:
+//     docker's and Helm's credential files, credential helpers, tokens, login.
+//   - [github.com/portolan-oci/portolan/cache]: verified content by digest,
+//     shared by goroutines and processes. It never fails a read that the
+//     registry can serve.
+//   - [github.com/portolan-oci/portolan/registry/registrytest]: a registry
+//     within the test's process that misbehaves on request.
+//
+// The program in examples/quickstart uses all of them; examples/portolan is a
+// command line built on nothing else.
+package portolan
