@@ -1,0 +1,100 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+
+	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// logger writes warnings to standard error, and every request with --debug.
+func (a *app) logger() *slog.Logger {
+	level := slog.LevelWarn
+	if a.debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		},
+	}))
+}
+
+// credentialStore is where login writes: docker's file, so that docker, helm,
+// oras and crane find it too.
+func (a *app) credentialStore() (*auth.FileStore, error) {
+	options := &auth.FileOptions{Plaintext: auth.PlaintextWarn} // login prints its warning
+	if a.dockerConfig != "" {
+		return auth.NewDockerStore(filepath.Join(a.dockerConfig, "config.json"), options)
+	}
+	return auth.NewDefaultStore(options)
+}
+
+// credentials are docker's, then Helm's.
+func (a *app) credentials() (auth.Provider, error) {
+	options := &auth.FileOptions{Logger: a.logger()}
+	if a.dockerConfig == "" {
+		return auth.NewDefault(options)
+	}
+	docker, err := a.credentialStore()
+	if err != nil {
+		return nil, err
+	}
+	path, err := auth.DefaultHelmPath()
+	if err != nil {
+		return nil, err
+	}
+	helm, err := auth.NewHelmStore(path, options)
+	if err != nil {
+		return nil, err
+	}
+	return auth.Chain(docker, helm), nil
+}
+
+// registryClient serves the hosts of the command line.
+func (a *app) registryClient(hosts ...string) (*registry.Client, error) {
+	configure, err := a.hosts.resolve(hosts...)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := a.credentials()
+	if err != nil {
+		return nil, err
+	}
+	return registry.NewClient(&registry.Options{Credentials: credentials, Hosts: configure, Logger: a.logger()})
+}
+
+func (a *app) cacheStore() (*cache.Store, error) {
+	dir := a.cacheDir
+	if dir == "" {
+		var err error
+		if dir, err = cache.DefaultDir(); err != nil {
+			return nil, err
+		}
+	}
+	return cache.Open(dir, &cache.Options{Logger: a.logger()})
+}
+
+func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Client, error) {
+	client, err := a.registryClient(hosts...)
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.cacheStore()
+	if err != nil {
+		return nil, err
+	}
+	return chart.NewClient(&chart.ClientOptions{
+		Registry: client,
+		Cache:    store,
+		Policy:   cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
+		Progress: progress,
+	})
+}

@@ -1,0 +1,17 @@
+// Command portolan keeps Helm charts in OCI registries. It is the reference
+// for embedding the SDK: each command is a few calls of package chart, and
+// what surrounds them is what a program of your own would need as well.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}

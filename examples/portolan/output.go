@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// result is what a command on one chart prints with -o json.
+type result struct {
+	Reference registry.Reference `json:"reference,omitzero"`
+	Digest    digest.Digest      `json:"digest,omitempty"` // of the manifest
+	Size      int64              `json:"size,omitempty"`   // of the archive, in bytes
+	Name      string             `json:"name,omitempty"`
+	Version   string             `json:"version,omitempty"`
+	Tag       string             `json:"tag,omitempty"`
+	Tags      []string           `json:"tags,omitempty"`
+	Path      string             `json:"path,omitempty"`
+	How       string             `json:"how,omitempty"`
+	Origin    cache.Origin       `json:"origin,omitempty"`
+	Exists    *bool              `json:"exists,omitempty"`
+	Sent      *int64             `json:"sent,omitempty"` // bytes
+}
+
+// print writes v as JSON, or else what table writes.
+func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
+	if a.output == "json" {
+		e := json.NewEncoder(a.out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	table(w)
+	return w.Flush()
+}
+
+// size prints bytes for people.
+func size(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	div, exp := int64(unit), 0
+	for m := n / unit; m >= unit && exp < 3; m /= unit {
+		div, exp = div*unit, exp+1
+	}
+	return fmt.Sprintf("%.1f %ciB", float64(n)/float64(div), "KMGT"[exp])
+}
+
+// parse reads a reference of the command line.
+func parse(s string) (registry.Reference, error) {
+	ref, err := registry.ParseReference(s)
+	if err != nil {
+		return ref, usageError{err}
+	}
+	return ref, nil
+}

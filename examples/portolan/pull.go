@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// selectorFlags adds the flags that choose a version.
+func selectorFlags(cmd *cobra.Command, s *chart.Selector) {
+	cmd.Flags().StringVar(&s.Version, "version", "", "a version, or a `range` as in ^1.2 (default: the newest stable version)")
+	cmd.Flags().BoolVar(&s.Prereleases, "devel", false, "consider pre-releases too")
+}
+
+func (a *app) pullCommand() *cobra.Command {
+	var destination string
+	var options chart.PullOptions
+	cmd := &cobra.Command{
+		Use:   "pull REFERENCE",
+		Short: "Pull a chart into a file",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := parse(args[0])
+			if err != nil {
+				return err
+			}
+			return a.pull(cmd.Context(), ref, destination, options)
+		},
+	}
+	cmd.Flags().StringVarP(&destination, "destination", "d", ".", "`directory` for the file")
+	cmd.Flags().BoolVar(&options.CheckTag, "check-tag", false, "fail if the tag no longer names the digest beside it")
+	selectorFlags(cmd, &options.Selector)
+	return cmd
+}
+
+func (a *app) pull(ctx context.Context, ref registry.Reference, destination string, options chart.PullOptions) error {
+	bar := a.progress()
+	defer bar.finish()
+	client, err := a.chartClient(bar, ref.Host)
+	if err != nil {
+		return err
+	}
+	pulled, err := client.Pull(ctx, ref, options)
+	if err != nil {
+		return err
+	}
+	defer pulled.Close()
+	bar.finish()
+	path, err := pulled.Save(ctx, destination)
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	r := result{Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
+		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From}
+	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
+}
+
+func (a *app) resolveCommand() *cobra.Command {
+	var selector chart.Selector
+	cmd := &cobra.Command{
+		Use:   "resolve REFERENCE",
+		Short: "Print what a reference names now, pinned by digest",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := parse(args[0])
+			if err != nil {
+				return err
+			}
+			client, err := a.chartClient(nil, ref.Host)
+			if err != nil {
+				return err
+			}
+			resolved, err := client.Resolve(cmd.Context(), ref, selector)
+			if err != nil {
+				return err
+			}
+			r := result{Reference: resolved.Reference, Digest: resolved.Manifest.Digest, Version: resolved.Version,
+				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From}
+			return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, resolved.Reference) })
+		},
+	}
+	selectorFlags(cmd, &selector)
+	return cmd
+}
+
+func (a *app) versionsCommand() *cobra.Command {
+	var options chart.VersionOptions
+	cmd := &cobra.Command{
+		Use:   "versions REPOSITORY",
+		Short: "List the versions of a chart, newest first",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := parse(args[0])
+			if err != nil {
+				return err
+			}
+			if ref.Object() != "" {
+				return usagef("%s: a repository, without tag and digest", ref)
+			}
+			client, err := a.chartClient(nil, ref.Host)
+			if err != nil {
+				return err
+			}
+			all := []chart.Version{}
+			for v, err := range client.Versions(cmd.Context(), ref, options) {
+				if err != nil {
+					return err
+				}
+				all = append(all, v)
+			}
+			return a.print(all, func(w *tabwriter.Writer) {
+				for _, v := range all {
+					fmt.Fprintln(w, v.Version)
+				}
+			})
+		},
+	}
+	cmd.Flags().StringVar(&options.Version, "version", "", "only those in this `range`")
+	cmd.Flags().BoolVar(&options.Prereleases, "devel", false, "list pre-releases too")
+	return cmd
+}

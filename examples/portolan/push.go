@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+func (a *app) pushCommand() *cobra.Command {
+	var push chart.PushOptions
+	var pack chart.PackOptions
+	cmd := &cobra.Command{
+		Use:   "push [CHART_OR_DIR] REFERENCE",
+		Short: "Push a chart: an archive, a directory, or what was packaged under the reference",
+		Args:  args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := parse(args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			for _, tag := range push.Tags {
+				if !registry.ValidTag(registry.TagOfVersion(tag)) {
+					return usagef("--tag %s: no tag", tag)
+				}
+			}
+			from := ""
+			if len(args) == 2 {
+				from = args[0]
+			}
+			return a.push(cmd.Context(), from, ref, pack, push)
+		},
+	}
+	cmd.Flags().BoolVar(&push.Force, "force", false, "replace what stands there")
+	cmd.Flags().StringArrayVar(&push.Tags, "tag", nil, "also set this tag; may be given several times")
+	cmd.Flags().StringVar(&pack.Created, "created", "", "`time` of creation to record in the manifest, as in 2006-01-02T15:04:05Z (default: none, so that the same chart has the same digest)")
+	return cmd
+}
+
+func (a *app) push(ctx context.Context, from string, ref registry.Reference, pack chart.PackOptions, options chart.PushOptions) error {
+	bar := a.progress()
+	defer bar.finish()
+	client, err := a.chartClient(bar, ref.Host)
+	if err != nil {
+		return err
+	}
+	packed, err := open(ctx, client, from, ref, pack)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	pushed, err := client.Push(ctx, packed, ref, options)
+	if err != nil {
+		return err
+	}
+	if from == "" {
+		if err := client.Release(ctx, ref); err != nil {
+			a.logger().Warn("the packed chart is still in the cache", "error", err)
+		}
+	}
+	bar.finish()
+	a.warnName(packed, ref)
+	r := result{Reference: pushed.Reference, Digest: pushed.Manifest.Digest, Size: packed.Layer.Size,
+		Name: packed.Metadata.Name, Version: packed.Metadata.Version, Tag: pushed.Reference.Tag, Tags: pushed.Tags,
+		Exists: &pushed.Exists, Sent: &pushed.Sent}
+	return a.print(r, func(w *tabwriter.Writer) {
+		if pushed.Exists {
+			fmt.Fprintf(w, "%s exists\n", pushed.Reference)
+		} else {
+			fmt.Fprintf(w, "%s pushed, %s\n", pushed.Reference, size(pushed.Sent))
+		}
+	})
+}
+
+// open packs what stands at from, or opens what was packaged under ref.
+func open(ctx context.Context, client *chart.Client, from string, ref registry.Reference, options chart.PackOptions) (*chart.Packed, error) {
+	if from == "" {
+		if options.Created != "" {
+			return nil, usagef("--created is for a chart that is packed now; %s was before", ref)
+		}
+		return client.Kept(ctx, ref)
+	}
+	if info, err := os.Stat(from); err == nil && info.IsDir() {
+		if options.Time, err = sourceDate(); err != nil {
+			return nil, err
+		}
+	}
+	return chart.Pack(ctx, from, &options)
+}

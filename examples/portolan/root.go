@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// streams are what a command reads and writes. Nothing but results goes to
+// out.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// app is one invocation: the global flags and where it writes.
+type app struct {
+	streams
+	output       string
+	cacheDir     string
+	offline      bool
+	maxAge       time.Duration
+	timeout      time.Duration
+	dockerConfig string
+	debug        bool
+	hosts        hostFlags
+}
+
+// run is the whole program, and answers with its exit status.
+func run(ctx context.Context, args []string, s streams) int {
+	a := &app{streams: s}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	return a.report(root.ExecuteContext(ctx))
+}
+
+func (a *app) command() *cobra.Command {
+	var cancel context.CancelFunc
+	root := &cobra.Command{
+		Use:           "portolan",
+		Short:         "Keep Helm charts in OCI registries",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if a.output != "table" && a.output != "json" {
+				return usagef("--output %s: table or json", a.output)
+			}
+			if a.timeout > 0 {
+				var ctx context.Context
+				ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
+				cmd.SetContext(ctx)
+			}
+			return nil
+		},
+		PersistentPostRun: func(*cobra.Command, []string) {
+			if cancel != nil {
+				cancel()
+			}
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.output, "output", "o", "table", "how results are printed: table or json")
+	flags.StringVar(&a.cacheDir, "cache", os.Getenv("PORTOLAN_CACHE"), "cache `directory` (default: $PORTOLAN_CACHE, else the user's cache directory)")
+	flags.BoolVar(&a.offline, "offline", false, "use the cache alone")
+	flags.DurationVar(&a.maxAge, "max-age", 0, "trust the cache's tags for this `duration`, as in 10m, before asking the registry again")
+	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this `duration` (default: never)")
+	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json (default: $DOCKER_CONFIG, else ~/.docker)")
+	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
+	a.hosts.register(flags)
+	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
+		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand())
+	return root
+}
+
+// args makes a cobra argument check a usage error.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usagef("%v; usage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
+}
