@@ -181,12 +181,14 @@ func (s *Source) network(ctx context.Context, desc ocispec.Descriptor) (*arrivin
 	return &arriving{Reader: r, Closer: body, ctx: ctx, name: name}, nil
 }
 
-// verified hashes what comes from the source and tells of its progress.
-func (s *Source) verified(desc ocispec.Descriptor, body io.Reader) (*verify.Reader, error) {
-	if s.policy.Progress != nil {
-		body = &observed{body, func(n int) { s.policy.Progress(desc, int64(n)) }}
+// verified hashes what comes from the source, unless that does so itself, and
+// tells of its progress.
+func (s *Source) verified(desc ocispec.Descriptor, body io.Reader) (io.Reader, error) {
+	r, err := verify.Ensure(body, desc)
+	if err == nil && s.policy.Progress != nil {
+		r = &observed{r, func(n int) { s.policy.Progress(desc, int64(n)) }}
 	}
-	return verify.NewReader(body, desc)
+	return r, err
 }
 
 // arriving is content of the source, whose reads end with its context and

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"archive/tar"
+	"bufio"
 	"compress/flate"
 	"compress/gzip"
 	"errors"
@@ -49,6 +50,7 @@ func (a *Archive) Entries() iter.Seq2[*Entry, error] {
 // scan reads the archive from r and calls visit for each file. When visit asks
 // for no stop, r is read to its end.
 func (a *Archive) scan(r io.Reader, visit func(*Entry) error) error {
+	r = bufio.NewReaderSize(r, ioBuffer) // gzip's own has 4 KiB
 	zr, err := gzip.NewReader(r)
 	if err != nil {
 		return a.readFault("", err)

@@ -90,3 +90,6 @@ func (l Limits) packed() int64 {
 	s := l.stream()
 	return s + s/1024 + 64<<10
 }
+
+// ioBuffer makes system calls few where compression would make them small.
+const ioBuffer = 64 << 10

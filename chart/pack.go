@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,12 +139,7 @@ func packageTemp(ctx context.Context, dir string, opts *PackageOptions) (*Archiv
 	if err != nil {
 		return nil, err
 	}
-	w := bufio.NewWriterSize(f, 64<<10)
-	_, err = Package(ctx, dir, w, opts)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err != nil {
+	if _, err = Package(ctx, dir, f, opts); err != nil {
 		f.Close()
 		return nil, err
 	}

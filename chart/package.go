@@ -2,6 +2,7 @@ package chart
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -180,7 +181,8 @@ func (d *directory) leaveOut(path string) {
 func (d *directory) write(ctx context.Context, w io.Writer, t time.Time) error {
 	// The header that NewWriter sets up names no file, no time and no system
 	// (OS 255), which is what makes it the same everywhere.
-	zw := gzip.NewWriter(w)
+	bw := bufio.NewWriterSize(w, ioBuffer)
+	zw := gzip.NewWriter(bw)
 	tw := tar.NewWriter(zw)
 	for _, f := range d.files {
 		if err := d.writeFile(ctx, tw, f, t); err != nil {
@@ -190,7 +192,10 @@ func (d *directory) write(ctx context.Context, w io.Writer, t time.Time) error {
 	if err := tw.Close(); err != nil {
 		return err
 	}
-	return zw.Close()
+	if err := zw.Close(); err != nil {
+		return err
+	}
+	return bw.Flush()
 }
 
 // writeFile leaves the format open: tar's writer then takes USTAR, and PAX for

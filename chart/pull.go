@@ -2,7 +2,6 @@ package chart
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -108,7 +107,8 @@ func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Reso
 // Save writes the archive to <name>-<version>.tgz in dir, which is made if it
 // is missing, and returns the path. Name and version are those of its
 // Chart.yaml; the rest of the archive is not looked at. The file is there whole
-// or not at all, and replaces one of that name.
+// or not at all, and replaces one of that name; it is not forced to the disk,
+// since it can be had again.
 func (p *Pulled) Save(ctx context.Context, dir string) (string, error) {
 	m, err := p.Archive.PeekMetadata()
 	if err != nil {
@@ -127,9 +127,6 @@ func (p *Pulled) Save(ctx context.Context, dir string) (string, error) {
 	}
 	defer f.Close()
 	if _, err := io.Copy(f, &contextReader{ctx, p.Archive.Reader()}); err != nil {
-		return "", err
-	}
-	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return "", err
 	}
 	return path, f.Commit()

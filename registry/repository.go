@@ -191,17 +191,20 @@ func (r *Repository) verified(desc ocispec.Descriptor, rc io.ReadCloser) (io.Rea
 		rc.Close()
 		return nil, WrapError("fetch", r.ref, err)
 	}
-	return &body{Reader: v, Closer: rc, ref: r.ref.WithDigest(desc.Digest)}, nil
+	return &body{v: v, Closer: rc, ref: r.ref.WithDigest(desc.Digest)}, nil
 }
 
 type body struct {
-	io.Reader
+	v *verify.Reader
 	io.Closer
 	ref Reference
 }
 
+// Verifying spares a cache the work of hashing again.
+func (b *body) Verifying() *verify.Reader { return b.v }
+
 func (b *body) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+	n, err := b.v.Read(p)
 	if err != nil && err != io.EOF {
 		err = WrapError("fetch", b.ref, err)
 	}

@@ -13,6 +13,43 @@ import (
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
+type wrapped struct {
+	io.Reader
+	v *verify.Reader
+}
+
+func (w wrapped) Verifying() *verify.Reader { return w.v }
+
+func TestEnsure(t *testing.T) {
+	desc := ocispec.Descriptor{Digest: digest.FromString("chart"), Size: 5}
+	other := ocispec.Descriptor{Digest: digest.FromString("other"), Size: 5}
+	verifying := func() wrapped {
+		v, err := verify.NewReader(strings.NewReader("chart"), desc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wrapped{v, v}
+	}
+	begun := verifying()
+	begun.Read(make([]byte, 1))
+	for _, tc := range []struct {
+		name string
+		r    io.Reader
+		desc ocispec.Descriptor
+		same bool
+	}{
+		{"plain", strings.NewReader("chart"), desc, false},
+		{"verifying", verifying(), desc, true},
+		{"verifying other content", verifying(), other, false},
+		{"begun", begun, desc, false},
+	} {
+		got, err := verify.Ensure(tc.r, tc.desc)
+		if err != nil || (got == tc.r) != tc.same {
+			t.Errorf("%s: %T, %v, want the same reader: %v", tc.name, got, err, tc.same)
+		}
+	}
+}
+
 func TestReader(t *testing.T) {
 	want := ocispec.Descriptor{Digest: digest.FromString("chart"), Size: 5}
 	for _, tc := range []struct {

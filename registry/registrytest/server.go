@@ -8,8 +8,7 @@ package registrytest
 
 import (
 	"crypto/x509"
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,7 +80,7 @@ func New(options *Options) *Server {
 		DisableSinglePostUpload: true, // as distribution does, which most registries are built on
 	}))
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // broken connections are what it is for
+	s.http.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // broken connections are what it is for
 	if s.options.TLS {
 		s.http.StartTLS()
 	} else {
