@@ -28,15 +28,6 @@ type ClientOptions struct {
 	Progress Progress
 }
 
-// Progress watches transfers. Its methods are called by the goroutines that
-// transfer, concurrently for several contents, and should return at once.
-type Progress interface {
-	// Moved tells that n more bytes of desc came or went; transfer is
-	// "download" or "upload". What the cache or the registry had already is
-	// not moved.
-	Moved(transfer string, desc ocispec.Descriptor, n int64)
-}
-
 // Client keeps charts in registries. It is immutable and safe for concurrent
 // use. Its errors come from the registry (see registry.Error), the cache, or
 // this package's own sentinels.

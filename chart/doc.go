@@ -1,5 +1,14 @@
-// Package chart reads, checks and makes Helm charts: their metadata, their
-// archives, and the manifests under which registries keep them.
+// Package chart keeps Helm charts in OCI registries. It reads, checks and makes
+// charts: their metadata, their archives, and the manifests under which
+// registries keep them.
+//
+// # Registries
+//
+// A [Client] pushes and pulls charts, resolves references and ranges to what
+// they name now, and lists versions, through a cache if it has one. What it
+// answers says where it came from and which bytes it is. [Client.Keep] holds a
+// packed chart under its reference until it is pushed, as docker does with
+// images.
 //
 // # Making
 //

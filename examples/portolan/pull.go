@@ -39,19 +39,23 @@ func (a *app) pullCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) pull(ctx context.Context, ref registry.Reference, destination string, options chart.PullOptions) error {
+// fetch pulls a chart with a progress bar. The caller closes it.
+func (a *app) fetch(ctx context.Context, ref registry.Reference, options chart.PullOptions) (*chart.Pulled, error) {
 	bar := a.progress()
 	defer bar.finish()
 	client, err := a.chartClient(bar, ref.Host)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pulled, err := client.Pull(ctx, ref, options)
+	return client.Pull(ctx, ref, options)
+}
+
+func (a *app) pull(ctx context.Context, ref registry.Reference, destination string, options chart.PullOptions) error {
+	pulled, err := a.fetch(ctx, ref, options)
 	if err != nil {
 		return err
 	}
 	defer pulled.Close()
-	bar.finish()
 	path, err := pulled.Save(ctx, destination)
 	if err != nil {
 		return err

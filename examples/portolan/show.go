@@ -45,18 +45,11 @@ func (a *app) show(ctx context.Context, what string, ref registry.Reference, opt
 	if !known {
 		return usagef("show %s: want chart, values, readme or all", what)
 	}
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, ref.Host)
-	if err != nil {
-		return err
-	}
-	pulled, err := client.Pull(ctx, ref, options)
+	pulled, err := a.fetch(ctx, ref, options)
 	if err != nil {
 		return err
 	}
 	defer pulled.Close()
-	bar.finish()
 	if _, err := pulled.Archive.PeekMetadata(); err != nil {
 		return fmt.Errorf("%s: %w", pulled.Origin.Resolved, err)
 	}

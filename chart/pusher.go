@@ -1,0 +1,170 @@
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// smallBlob is the size up to which a blob is sent without asking whether it
+// is there. Within the time of that question at 20 ms, a line of 25 Mbit/s
+// sends 64 KiB.
+const smallBlob = 64 << 10
+
+// parallelBlobs is how many blobs of one chart are sent at a time. A chart has
+// two or three.
+const parallelBlobs = 3
+
+// pusher is one Push.
+type pusher struct {
+	packed   *Packed
+	options  PushOptions
+	progress Progress
+	repo     *registry.Repository
+	sent     atomic.Int64
+}
+
+func (p *pusher) push(ctx context.Context, target registry.Reference) (*Pushed, error) {
+	found, err := p.look(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	done := &Pushed{Reference: target, Manifest: p.packed.Manifest}
+	if found != nil {
+		done.Exists, done.Manifest = true, *found
+		done.Reference = target.WithDigest(found.Digest)
+	} else {
+		if err := p.sendBlobs(ctx); err != nil {
+			return nil, err
+		}
+		if err := p.sendManifest(ctx, target.Tag); err != nil {
+			return nil, err
+		}
+	}
+	for _, tag := range p.options.Tags {
+		if err := p.addTag(ctx, done, registry.TagOfVersion(tag)); err != nil {
+			return nil, err
+		}
+		done.Tags = append(done.Tags, registry.TagOfVersion(tag))
+	}
+	done.Sent = p.sent.Load()
+	return done, nil
+}
+
+// look finds what stands at the tag: the manifest of this very chart, or
+// nothing that forbids to push. Anything else is an error.
+func (p *pusher) look(ctx context.Context, target registry.Reference) (*ocispec.Descriptor, error) {
+	there, err := p.repo.Resolve(ctx, target.Tag)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if there.Digest == p.packed.Manifest.Digest {
+		return &there, nil
+	}
+	layers, err := p.read(ctx, there)
+	switch {
+	case err == nil && p.same(layers):
+		return &there, nil
+	case p.options.Force:
+		return nil, nil
+	case errors.Is(err, ErrNotChart), errors.Is(err, ErrInvalidManifest):
+		return nil, occupied(target, there, err.Error(), "push to another repository or tag, or force it")
+	case err != nil:
+		return nil, err
+	}
+	if _, ok := versionOf(target.Tag); ok {
+		return nil, occupied(target, there, "this version holds another chart", "raise the version, or force it")
+	}
+	return nil, nil // a tag such as latest moves
+}
+
+func occupied(target registry.Reference, there ocispec.Descriptor, what, hint string) error {
+	return &registry.Error{Op: "push", Reference: target, Kind: registry.ErrExists,
+		Err: fmt.Errorf("%s (%s)", what, there.Digest), Hint: hint}
+}
+
+// read reads the chart manifest that stands in the repository.
+func (p *pusher) read(ctx context.Context, desc ocispec.Descriptor) (*Layers, error) {
+	rc, err := p.repo.Fetch(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	content, err := limit.ReadAll(rc, maxManifest)
+	if err != nil {
+		return nil, err
+	}
+	return ReadManifest(content, desc.MediaType)
+}
+
+// same tells whether a manifest holds this chart: Helm stamps every push, so
+// that manifests of one chart differ.
+func (p *pusher) same(l *Layers) bool {
+	equal := func(a, b *ocispec.Descriptor) bool {
+		return (a == nil) == (b == nil) && (a == nil || a.Digest == b.Digest)
+	}
+	return l.Config.Digest == p.packed.Config.Digest && l.Chart.Digest == p.packed.Layer.Digest &&
+		equal(l.Provenance, p.packed.Provenance)
+}
+
+func (p *pusher) sendBlobs(ctx context.Context) error {
+	blobs := []ocispec.Descriptor{p.packed.Layer, p.packed.Config}
+	if p.packed.Provenance != nil {
+		blobs = append(blobs, *p.packed.Provenance)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelBlobs)
+	for _, desc := range slices.CompactFunc(blobs, func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest }) {
+		g.Go(func() error { return p.sendBlob(ctx, desc) })
+	}
+	return g.Wait()
+}
+
+func (p *pusher) sendBlob(ctx context.Context, desc ocispec.Descriptor) error {
+	if desc.Size > smallBlob {
+		ok, err := p.repo.Exists(ctx, desc)
+		if ok || err != nil {
+			return err
+		}
+	}
+	return p.send(ctx, desc, func(r io.Reader) error { return p.repo.Push(ctx, desc, r) })
+}
+
+func (p *pusher) sendManifest(ctx context.Context, tag string) error {
+	desc := p.packed.Manifest
+	return p.send(ctx, desc, func(r io.Reader) error { return p.repo.PushReference(ctx, desc, r, tag) })
+}
+
+// addTag puts the manifest that Push left at its reference under a further
+// tag.
+func (p *pusher) addTag(ctx context.Context, done *Pushed, tag string) error {
+	if done.Manifest.Digest == p.packed.Manifest.Digest {
+		return p.sendManifest(ctx, tag)
+	}
+	return p.repo.Tag(ctx, done.Manifest, tag)
+}
+
+func (p *pusher) send(ctx context.Context, desc ocispec.Descriptor, put func(io.Reader) error) error {
+	rc, err := p.packed.Fetch(ctx, desc)
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	if err := put(watch(rc, desc, p.progress)); err != nil {
+		return err
+	}
+	p.sent.Add(desc.Size)
+	return nil
+}
