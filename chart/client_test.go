@@ -292,6 +292,22 @@ func TestPushRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("further tags", func(t *testing.T) {
+		for _, tc := range []struct {
+			tag  string
+			want error
+		}{
+			{"v1.0.0", nil},
+			{"1.0.0", registry.ErrExists},
+			{"7.0.0", registry.ErrInvalidReference},
+			{"no tag", registry.ErrInvalidReference},
+		} {
+			_, err := h.client.Push(t.Context(), voyage(t, "1.0.0", []byte("#third")...), h.repo.WithTag("third"), chart.PushOptions{Tags: []string{tc.tag}})
+			if !errors.Is(err, tc.want) {
+				t.Errorf("%s: %v, want %v", tc.tag, err, tc.want)
+			}
+		}
+	})
 	t.Run("latest moves", func(t *testing.T) {
 		for _, v := range []string{"4.0.0", "5.0.0"} {
 			if _, err := h.client.Push(t.Context(), voyage(t, v), h.repo.WithTag("latest"), chart.PushOptions{}); err != nil {

@@ -3,6 +3,7 @@ package chart
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -15,8 +16,10 @@ type PushOptions struct {
 	// Force puts the chart where something else stands: other content under
 	// the same version, or an image.
 	Force bool
-	// Tags are further tags for the same manifest, one PUT each. They are
-	// moved if they name something else, unless that is no chart.
+	// Tags are further tags for the same manifest, one PUT each. A tag that
+	// reads as a version must be the chart's own, in another spelling say, and
+	// is looked at first, as the reference's is; any other is moved, whatever
+	// it names.
 	Tags []string
 }
 
@@ -51,6 +54,14 @@ func (c *Client) Push(ctx context.Context, packed *Packed, ref registry.Referenc
 	target, err := pushReference(packed, ref)
 	if err != nil {
 		return nil, err
+	}
+	options.Tags = slices.Clone(options.Tags)
+	for i, tag := range options.Tags {
+		further, err := pushReference(packed, ref.WithTag(tag))
+		if err != nil {
+			return nil, err
+		}
+		options.Tags[i] = further.Tag
 	}
 	repo, err := c.registry.Repository(target)
 	if err != nil {
@@ -88,7 +99,11 @@ func pushReference(packed *Packed, ref registry.Reference) (registry.Reference, 
 	}
 	if ref.Tag == "" {
 		ref = ref.WithTag(packed.Metadata.Version)
-	} else if tagged, ok := versionOf(ref.Tag); ok {
+	}
+	if !registry.ValidTag(ref.Tag) {
+		return refuse("%q is no tag", ref.Tag)
+	}
+	if tagged, ok := versionOf(ref.Tag); ok {
 		own, err := version.Parse(packed.Metadata.Version)
 		if err != nil || !version.SameVersion(tagged.parsed, own) {
 			return refuse("the tag is another version than the chart's own, %s", packed.Metadata.Version)

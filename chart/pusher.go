@@ -38,6 +38,9 @@ func (p *pusher) push(ctx context.Context, target registry.Reference) (*Pushed, 
 	if err != nil {
 		return nil, err
 	}
+	if err := p.lookAtTags(ctx, target); err != nil {
+		return nil, err
+	}
 	done := &Pushed{Reference: target, Manifest: p.packed.Manifest}
 	if found != nil {
 		done.Exists, done.Manifest = true, *found
@@ -51,13 +54,28 @@ func (p *pusher) push(ctx context.Context, target registry.Reference) (*Pushed, 
 		}
 	}
 	for _, tag := range p.options.Tags {
-		if err := p.addTag(ctx, done, registry.TagOfVersion(tag)); err != nil {
+		if err := p.addTag(ctx, done, tag); err != nil {
 			return nil, err
 		}
-		done.Tags = append(done.Tags, registry.TagOfVersion(tag))
+		done.Tags = append(done.Tags, tag)
 	}
 	done.Sent = p.sent.Load()
 	return done, nil
+}
+
+// lookAtTags refuses, before anything is sent, a further tag that is a version
+// and holds another chart. Tags such as latest are there to be moved, and not
+// worth a request.
+func (p *pusher) lookAtTags(ctx context.Context, target registry.Reference) error {
+	for _, tag := range p.options.Tags {
+		if _, ok := versionOf(tag); !ok {
+			continue
+		}
+		if _, err := p.look(ctx, target.WithTag(tag)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // look finds what stands at the tag: the manifest of this very chart, or
