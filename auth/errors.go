@@ -132,7 +132,7 @@ func (e *Error) blame(r Resource, c Credential, causes []error) *Error {
 			hint = fmt.Sprintf("log in to %s with an account that may, or log out of it to go on without a credential", host)
 		}
 	}
-	if e.Hint == "" {
+	if e.Hint == "" && (errors.Is(e.Err, ErrUnauthorized) || errors.Is(e.Err, ErrDenied)) {
 		e.Hint = hint
 	}
 	e.Causes = append(e.Causes, causes...)

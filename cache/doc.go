@@ -17,6 +17,12 @@
 // name only when size and digest are right. A reference's file repeats the
 // whole reference, so that a file in the wrong place is a miss.
 //
+// # Identities
+//
+// A Store is for one identity. Whoever reads through it gets what it holds, by
+// digest without a request, whether or not the registry would let them: give
+// each user of a multi-tenant program a directory of their own.
+//
 // # Sharing
 //
 // Any number of goroutines and processes may use one directory at once. Files

@@ -80,6 +80,9 @@ func newArchive(path string, r io.ReaderAt, size int64, opts *ArchiveOptions) (*
 	}
 	limits, err := opts.Limits.resolve(opts.Lenient)
 	a := &Archive{path: path, r: r, size: size, limits: limits, lenient: opts.Lenient}
+	if err == nil && r == nil {
+		err = a.fault("", "no content", ErrInvalidArchive)
+	}
 	if err == nil {
 		err = a.checkMagic()
 	}
@@ -154,8 +157,12 @@ func (a *Archive) Reader() io.Reader { return a.section() }
 
 func (a *Archive) section() *io.SectionReader { return io.NewSectionReader(a.r, 0, a.size) }
 
-// Close releases the file beneath; reads after it fail.
+// Close releases the file beneath; reads after it fail. A nil Archive has
+// none.
 func (a *Archive) Close() error {
+	if a == nil {
+		return nil
+	}
 	if c, ok := a.r.(io.Closer); ok {
 		return c.Close()
 	}

@@ -16,8 +16,9 @@ import (
 type ClientOptions struct {
 	// Registry speaks to the registries.
 	Registry *registry.Client
-	// Cache keeps what was pulled and packed. nil: nothing is kept, and every
-	// pull downloads.
+	// Cache keeps what was pulled and packed, for one identity: what it holds
+	// it gives to whoever reads through it, so clients of different users need
+	// a Store each. nil: nothing is kept, and every pull downloads.
 	Cache *cache.Store
 	// Policy says when the cache asks the registry. Its zero value confirms
 	// every tag with one request. Without a Cache, only Policy.Progress counts.
@@ -55,26 +56,31 @@ func NewClient(options *ClientOptions) (*Client, error) {
 	if c.cache == nil {
 		c.cache = cache.None()
 	}
-	if c.progress != nil && c.policy.Progress == nil {
-		c.policy.Progress = func(desc ocispec.Descriptor, n int64) { c.progress.Moved("download", desc, n) }
+	if c.progress != nil {
+		also := c.policy.Progress
+		c.policy.Progress = func(desc ocispec.Descriptor, n int64) {
+			c.progress.Moved("download", desc, n)
+			if also != nil {
+				also(desc, n)
+			}
+		}
 	}
 	return c, nil
 }
 
 // NewDefault makes a client with the user's own credentials (see
-// registry.NewDefault) and cache (see cache.DefaultDir).
+// registry.NewDefault) and cache (see cache.DefaultDir). Where the environment
+// gives no place for a cache, as in many containers, it has none.
 func NewDefault() (*Client, error) {
 	r, err := registry.NewDefault()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := cache.DefaultDir()
-	if err != nil {
-		return nil, err
-	}
-	store, err := cache.Open(dir, nil)
-	if err != nil {
-		return nil, err
+	store := cache.None()
+	if dir, err := cache.DefaultDir(); err == nil {
+		if store, err = cache.Open(dir, nil); err != nil {
+			return nil, err
+		}
 	}
 	return NewClient(&ClientOptions{Registry: r, Cache: store})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,7 +194,8 @@ func TestPushBudget(t *testing.T) {
 				{"new chart with small blobs", small, chart.PushOptions{}, 6, false},
 				{"the same again", small, chart.PushOptions{}, 1, true},
 				{"new chart with a large layer", big, chart.PushOptions{}, 8, false},
-				{"a further tag", big, chart.PushOptions{Tags: []string{"latest"}}, 2, true},
+				{"a further tag", big, chart.PushOptions{Tags: []string{"latest"}}, 3, true},
+				{"a further tag again", big, chart.PushOptions{Tags: []string{"latest"}}, 2, true},
 			} {
 				pushed, err := h.client.Push(t.Context(), tc.packed, h.repo, tc.options)
 				if err != nil {
@@ -264,6 +266,7 @@ func TestPushRefuses(t *testing.T) {
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
 	h.push(t, "1.0.0")
 	image(t, h, "2.0.0", "application/vnd.oci.image.config.v1+json", 1)
+	image(t, h, "image", "application/vnd.oci.image.config.v1+json", 1)
 	other := voyage(t, "1.0.0", []byte("#other")...)
 	for _, tc := range []struct {
 		name   string
@@ -300,6 +303,9 @@ func TestPushRefuses(t *testing.T) {
 			{"v1.0.0", nil},
 			{"1.0.0", registry.ErrExists},
 			{"7.0.0", registry.ErrInvalidReference},
+			{"1.0", nil},
+			{"2.0.0", registry.ErrInvalidReference},
+			{"image", registry.ErrExists},
 			{"no tag", registry.ErrInvalidReference},
 		} {
 			_, err := h.client.Push(t.Context(), voyage(t, "1.0.0", []byte("#third")...), h.repo.WithTag("third"), chart.PushOptions{Tags: []string{tc.tag}})
@@ -408,6 +414,9 @@ func TestResolve(t *testing.T) {
 	h.push(t, "1.0.0", "1.2.0", "1.10.0", "2.0.0-rc.1", "1.2.0+b.2", "1.2.0+b.10")
 	image(t, h, "v3.1.0", chart.ConfigMediaType, 1)
 	image(t, h, "20240101", chart.ConfigMediaType, 1)
+	image(t, h, "20240101.1", chart.ConfigMediaType, 1)
+	image(t, h, "1.2", chart.ConfigMediaType, 1) // floats beside 1.2.0
+	image(t, h, "0.7", chart.ConfigMediaType, 1) // stands alone
 	for _, tc := range []struct {
 		name     string
 		ref      registry.Reference
@@ -420,6 +429,11 @@ func TestResolve(t *testing.T) {
 		{"range ties by build metadata", h.repo, chart.Selector{Version: "~1.2"}, "1.2.0_b.10", chart.ByRange},
 		{"range with pre-releases", h.repo, chart.Selector{Version: "<3", Prereleases: true}, "2.0.0-rc.1", chart.ByRange},
 		{"version", h.repo, chart.Selector{Version: "1.2.0+b.2"}, "1.2.0_b.2", chart.ByTag},
+		{"version that a floating tag seems to spell", h.repo, chart.Selector{Version: "1.2.0"}, "1.2.0", chart.ByTag},
+		{"range that a floating tag seems to be in", h.repo, chart.Selector{Version: ">=1.1, <1.2.1"}, "1.2.0_b.10", chart.ByRange},
+		{"floating tag", h.repo, chart.Selector{Version: "1.2"}, "1.2", chart.ByTag},
+		{"short version", h.repo, chart.Selector{Version: "0.7.0"}, "0.7", chart.ByVersion},
+		{"version spelled as its tag", h.repo, chart.Selector{Version: "1.2.0_b.2"}, "1.2.0_b.2", chart.ByTag},
 		{"version in another spelling", h.repo, chart.Selector{Version: "3.1"}, "v3.1.0", chart.ByVersion},
 		{"tag that is no version in lists", h.repo, chart.Selector{Version: "20240101"}, "20240101", chart.ByTag},
 		{"tag and the range it is in", h.repo.WithTag("1.2.0"), chart.Selector{Version: "^1"}, "1.2.0", chart.ByTag},
@@ -471,6 +485,64 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+func TestCheckTagAsksTheRegistry(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.push(t, "1.0.0")
+	tag := h.repo.WithTag("1.0.0")
+	pinned := tag.WithDigest(h.pull(t, h.client, tag, chart.PullOptions{}).Manifest.Digest)
+	elsewhere := (&harbour{Server: h.Server}).newClient(t, cache.Policy{})
+	if _, err := elsewhere.Push(t.Context(), voyage(t, "1.0.0", []byte("#moved")...), h.repo, chart.PushOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	h.Reset()
+	if err := h.newClient(t, cache.Policy{MaxAge: time.Hour}).CheckTag(t.Context(), pinned); !errors.Is(err, registry.ErrTagMoved) {
+		t.Errorf("within max-age: %v", err)
+	}
+	h.costs(t, "check of a tag", "HEAD", 0)
+	if err := h.newClient(t, cache.Policy{Offline: true}).CheckTag(t.Context(), pinned); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("offline: %v", err)
+	}
+	// What a digest says needs no confirmation, and says nothing of a tag.
+	pulled := h.pull(t, h.client, pinned, chart.PullOptions{})
+	if pulled.Version != "" || !pulled.Origin.Confirmed.IsZero() {
+		t.Errorf("by digest: version %q, confirmed %v", pulled.Version, pulled.Origin.Confirmed)
+	}
+}
+
+func TestPushThatFailsAtAFurtherTag(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.SetFaults(&registrytest.Faults{Status: 500, Match: func(req *http.Request) bool {
+		return req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/latest")
+	}})
+	pushed, err := h.client.Push(t.Context(), voyage(t, "1.0.0"), h.repo, chart.PushOptions{Tags: []string{"latest"}})
+	if !errors.Is(err, registry.ErrUnavailable) || pushed == nil || pushed.Reference.Tag != "1.0.0" || len(pushed.Tags) != 0 {
+		t.Errorf("pushed %+v, %v, want the version without its further tag", pushed, err)
+	}
+	pushed, err = h.client.Push(t.Context(), voyage(t, "2.0.0"), h.repo, chart.PushOptions{Tags: []string{"no tag"}})
+	if !errors.Is(err, registry.ErrInvalidReference) || pushed != nil {
+		t.Errorf("pushed %+v, %v with a tag that is none", pushed, err)
+	}
+	if _, err := h.client.Resolve(t.Context(), h.repo.WithTag("2.0.0"), chart.Selector{}); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("the version was published all the same: %v", err)
+	}
+}
+
+func TestNothingPacked(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	if _, err := h.client.Push(t.Context(), nil, h.repo, chart.PushOptions{}); err == nil {
+		t.Error("pushed nothing")
+	}
+	if err := new(chart.Pulled).Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if err := new(chart.Packed).Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if _, err := chart.NewArchive(nil, 0, nil); !errors.Is(err, chart.ErrInvalidArchive) {
+		t.Errorf("archive of nothing: %v", err)
+	}
+}
+
 func TestKeep(t *testing.T) {
 	ctx := t.Context()
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
@@ -505,6 +577,9 @@ func TestKeep(t *testing.T) {
 		t.Errorf("pushed again: %v, %v", pushed, err)
 	}
 	h.costs(t, "push of what was pushed", "HEAD", 0)
+	if _, err := other.Kept(ctx, ref.WithDigest(voyage(t, "1.0.0", []byte("#other")...).Manifest.Digest)); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("of another digest: %v", err)
+	}
 	if _, err := other.Kept(ctx, h.repo.WithTag("9.9.9")); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("never packed: %v", err)
 	}

@@ -20,7 +20,7 @@ import (
 // Errors: those of Push for a reference that does not fit the chart, of the
 // cache's directory; a client without a cache is registry.ErrUnsupported.
 func (c *Client) Keep(ctx context.Context, packed *Packed, ref registry.Reference) (registry.Reference, error) {
-	ref, err := pushReference(packed, ref)
+	ref, err := pushReference("keep", packed, ref)
 	if err != nil {
 		return ref, err
 	}
@@ -47,7 +47,8 @@ func (c *Client) keepContent(ctx context.Context, packed *Packed, desc ocispec.D
 // Kept opens the chart that Keep stored under ref, whose tag is required, or
 // one of that reference which the cache holds whole since it was pushed or
 // pulled. It makes no request, and matches registry.ErrNotFound when there is
-// none. The caller closes it.
+// none, or none with the digest of ref where that has one. The caller closes
+// it.
 func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, error) {
 	if ref.Tag == "" {
 		return nil, &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrInvalidReference,
@@ -56,6 +57,9 @@ func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, err
 	root, err := c.cache.Pinned(ctx, ref)
 	if errors.Is(err, registry.ErrNotFound) {
 		root, err = c.cache.Through(nil, ref, c.policy).Resolve(ctx, ref.Tag)
+	}
+	if err == nil && ref.Digest != "" && root.Digest != ref.Digest {
+		err = registry.ErrNotFound
 	}
 	var packed *Packed
 	if err == nil {
@@ -104,9 +108,6 @@ func (c *Client) openKept(ctx context.Context, root ocispec.Descriptor) (*Packed
 		return nil, err
 	}
 	p.archive, err = NewArchive(content, content.Size(), &c.archives)
-	if err != nil {
-		content.Close()
-	}
 	return p, err
 }
 

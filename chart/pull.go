@@ -40,7 +40,7 @@ type Pulled struct {
 	Version string
 }
 
-// Close closes the archive.
+// Close closes the archive. It may be called again.
 func (p *Pulled) Close() error { return p.Archive.Close() }
 
 // Pull fetches the chart that ref names and opens it. Through an empty cache,
@@ -79,7 +79,6 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	}
 	p.Origin.From = content.Origin()
 	if p.Archive, err = NewArchive(content, content.Size(), &c.archives); err != nil {
-		content.Close()
 		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
 	}
 	return p, nil
@@ -99,7 +98,7 @@ func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Reso
 			How:       resolved.How,
 			Manifest:  res.Descriptor.Digest,
 			Layer:     layers.Chart.Digest,
-			Confirmed: res.Confirmed,
+			Confirmed: resolved.Confirmed,
 		},
 	}
 }

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,10 +17,10 @@ type PushOptions struct {
 	// Force puts the chart where something else stands: other content under
 	// the same version, or an image.
 	Force bool
-	// Tags are further tags for the same manifest, one PUT each. A tag that
-	// reads as a version must be the chart's own, in another spelling say, and
-	// is looked at first, as the reference's is; any other is moved, whatever
-	// it names.
+	// Tags are further tags for the same manifest: one HEAD and one PUT each.
+	// The rules of the reference's own tag hold for them: a full version must
+	// be the chart's, and what stands there is replaced only if it is a chart
+	// and the tag no version.
 	Tags []string
 }
 
@@ -47,17 +48,23 @@ type Pushed struct {
 // A version that holds the same config and layers already, under whatever
 // manifest, exists: nothing is sent. One that holds something else is left
 // alone and the error matches registry.ErrExists; so is a tag that is no
-// version and names something that is no chart. Force sends all the same. A
-// tag that reads as another version than the chart's own is
-// registry.ErrInvalidReference.
+// version, such as latest or 1.2, and names something that is no chart. Force
+// sends all the same. A tag that is another full version than the chart's own
+// is registry.ErrInvalidReference.
+//
+// When a further tag cannot be set, the chart is there all the same: Pushed
+// comes beside the error then, and is nil beside any other.
 func (c *Client) Push(ctx context.Context, packed *Packed, ref registry.Reference, options PushOptions) (*Pushed, error) {
-	target, err := pushReference(packed, ref)
+	if packed == nil || packed.Metadata == nil {
+		return nil, errors.New("push: nothing is packed")
+	}
+	target, err := pushReference("push", packed, ref)
 	if err != nil {
 		return nil, err
 	}
 	options.Tags = slices.Clone(options.Tags)
 	for i, tag := range options.Tags {
-		further, err := pushReference(packed, ref.WithTag(tag))
+		further, err := pushReference("push", packed, ref.WithTag(tag))
 		if err != nil {
 			return nil, err
 		}
@@ -70,11 +77,10 @@ func (c *Client) Push(ctx context.Context, packed *Packed, ref registry.Referenc
 	p := &pusher{packed: packed, options: options, progress: c.progress,
 		repo: repo.WithActions(registry.ActionPull, registry.ActionPush)}
 	done, err := p.push(ctx, target)
-	if err != nil {
-		return nil, err
+	if done != nil {
+		c.remember(ctx, packed, done)
 	}
-	c.remember(ctx, packed, done)
-	return done, nil
+	return done, err
 }
 
 // remember tells the cache what the tags name now. The push stands whether or
@@ -90,9 +96,9 @@ func (c *Client) remember(ctx context.Context, packed *Packed, done *Pushed) {
 }
 
 // pushReference completes the reference by the chart, or refuses it.
-func pushReference(packed *Packed, ref registry.Reference) (registry.Reference, error) {
+func pushReference(op string, packed *Packed, ref registry.Reference) (registry.Reference, error) {
 	refuse := func(format string, args ...any) (registry.Reference, error) {
-		return ref, &registry.Error{Op: "push", Reference: ref, Kind: registry.ErrInvalidReference, Err: fmt.Errorf(format, args...)}
+		return ref, &registry.Error{Op: op, Reference: ref, Kind: registry.ErrInvalidReference, Err: fmt.Errorf(format, args...)}
 	}
 	if ref.Digest != "" && ref.Digest != packed.Manifest.Digest {
 		return refuse("the chart's manifest is %s", packed.Manifest.Digest)
@@ -103,7 +109,7 @@ func pushReference(packed *Packed, ref registry.Reference) (registry.Reference, 
 	if !registry.ValidTag(ref.Tag) {
 		return refuse("%q is no tag", ref.Tag)
 	}
-	if tagged, ok := versionOf(ref.Tag); ok {
+	if tagged, ok := versionOf(ref.Tag); ok && !tagged.short() {
 		own, err := version.Parse(packed.Metadata.Version)
 		if err != nil || !version.SameVersion(tagged.parsed, own) {
 			return refuse("the tag is another version than the chart's own, %s", packed.Metadata.Version)

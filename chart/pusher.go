@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -38,7 +39,8 @@ func (p *pusher) push(ctx context.Context, target registry.Reference) (*Pushed, 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.lookAtTags(ctx, target); err != nil {
+	set, err := p.lookAtTags(ctx, target)
+	if err != nil {
 		return nil, err
 	}
 	done := &Pushed{Reference: target, Manifest: p.packed.Manifest}
@@ -54,28 +56,31 @@ func (p *pusher) push(ctx context.Context, target registry.Reference) (*Pushed, 
 		}
 	}
 	for _, tag := range p.options.Tags {
-		if err := p.addTag(ctx, done, tag); err != nil {
-			return nil, err
+		if set[tag] != done.Manifest.Digest {
+			if err = p.addTag(ctx, done, tag); err != nil {
+				break
+			}
 		}
 		done.Tags = append(done.Tags, tag)
 	}
 	done.Sent = p.sent.Load()
-	return done, nil
+	return done, err
 }
 
-// lookAtTags refuses, before anything is sent, a further tag that is a version
-// and holds another chart. Tags such as latest are there to be moved, and not
-// worth a request.
-func (p *pusher) lookAtTags(ctx context.Context, target registry.Reference) error {
+// lookAtTags finds, before anything is sent, which of the further tags name
+// this manifest already, and refuses those that may not be moved.
+func (p *pusher) lookAtTags(ctx context.Context, target registry.Reference) (set map[string]digest.Digest, err error) {
+	set = map[string]digest.Digest{}
 	for _, tag := range p.options.Tags {
-		if _, ok := versionOf(tag); !ok {
-			continue
+		there, err := p.look(ctx, target.WithTag(tag))
+		if err != nil {
+			return nil, err
 		}
-		if _, err := p.look(ctx, target.WithTag(tag)); err != nil {
-			return err
+		if there != nil {
+			set[tag] = there.Digest
 		}
 	}
-	return nil
+	return set, nil
 }
 
 // look finds what stands at the tag: the manifest of this very chart, or
@@ -102,7 +107,7 @@ func (p *pusher) look(ctx context.Context, target registry.Reference) (*ocispec.
 	case err != nil:
 		return nil, err
 	}
-	if _, ok := versionOf(target.Tag); ok {
+	if v, ok := versionOf(target.Tag); ok && (!v.short() || v.Version == p.packed.Metadata.Version) {
 		return nil, occupied(target, there, "this version holds another chart", "raise the version, or force it")
 	}
 	return nil, nil // a tag such as latest moves

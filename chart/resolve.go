@@ -17,15 +17,15 @@ type Resolved struct {
 	// Reference is pinned: its digest is set, and its tag where one was
 	// chosen.
 	Reference registry.Reference `json:"reference"`
-	// Version is the tag read as a version; empty where there is no tag, or
-	// none that is a version.
+	// Version is the tag read as a version; empty where a digest decided, and
+	// for a tag that is no version.
 	Version string `json:"version,omitempty"`
 	// Manifest describes the manifest.
 	Manifest ocispec.Descriptor `json:"-"`
 	// How is one of ByDigest, ByTag, ByVersion, ByRange, ByNewest.
 	How string `json:"how"`
 	// From tells whether the registry or the cache answered.
-	From cache.Origin `json:"origin"`
+	From cache.Origin `json:"from"`
 	// Confirmed is when the registry last said so; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
 }
@@ -61,8 +61,11 @@ func newResolved(ref registry.Reference, ch choice, res cache.Resolution) *Resol
 		Manifest:  res.Descriptor,
 		How:       ch.how,
 		From:      res.Origin,
-		Confirmed: res.Confirmed,
 	}
+	if ch.how == ByDigest {
+		return r // its tag, if any, is a remark that nobody checked
+	}
+	r.Confirmed = res.Confirmed
 	if v, ok := versionOf(pinned.Tag); ok {
 		r.Version = v.Version
 	}
@@ -70,23 +73,28 @@ func newResolved(ref registry.Reference, ch choice, res cache.Resolution) *Resol
 }
 
 // CheckTag asks whether the tag of ref still names the digest beside it, with
-// one HEAD. It matches registry.ErrTagMoved when it does not; a tag that is
-// gone, or a registry that does not answer, is an error as well. A reference
-// without both is registry.ErrInvalidReference.
+// one HEAD, whatever the cache's policy. It matches registry.ErrTagMoved when
+// it does not; a tag that is gone, or a registry that does not answer or may
+// not be asked, is an error as well. A reference without both is
+// registry.ErrInvalidReference.
 func (c *Client) CheckTag(ctx context.Context, ref registry.Reference) error {
 	if ref.Tag == "" || ref.Digest == "" {
 		return &registry.Error{Op: "check tag", Reference: ref, Kind: registry.ErrInvalidReference,
 			Err: errors.New("needs a tag and a digest")}
 	}
-	src, err := c.source(ref)
+	if c.policy.Offline {
+		return &registry.Error{Op: "check tag", Reference: ref, Kind: registry.ErrUnavailable,
+			Err: errors.New("only the registry knows, and this client is offline")}
+	}
+	repo, err := c.registry.Repository(ref)
 	if err != nil {
 		return err
 	}
-	res, err := src.Lookup(ctx, ref.Tag)
+	desc, err := repo.Resolve(ctx, ref.Tag)
 	if err != nil {
 		return err
 	}
-	if now := res.Descriptor.Digest; now != ref.Digest {
+	if now := desc.Digest; now != ref.Digest {
 		return &registry.Error{Op: "check tag", Reference: ref, Kind: registry.ErrTagMoved,
 			Err: fmt.Errorf("tag %s is now %s", ref.Tag, now)}
 	}

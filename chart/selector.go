@@ -42,6 +42,8 @@ func (e *NoMatchError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Reference.Name() + ": ")
 	switch {
+	case e.Wanted == "" && len(e.Versions) > 0:
+		b.WriteString("no stable version, only pre-releases, which must be asked for")
 	case e.Wanted == "":
 		b.WriteString("no stable version")
 	case version.IsExact(e.Wanted) || registry.ValidTag(e.Wanted):
@@ -50,7 +52,7 @@ func (e *NoMatchError) Error() string {
 		fmt.Fprintf(&b, "no version matches %q", e.Wanted)
 	}
 	if len(e.Versions) == 0 {
-		b.WriteString("; the repository has no versions at all")
+		b.WriteString("; no tag of the repository is a version")
 		return b.String()
 	}
 	b.WriteString("; there are ")
@@ -93,6 +95,9 @@ func (ch choice) in(ref registry.Reference) registry.Reference {
 // makes the requests, so that a tag which exists costs none of its own; when
 // it does not find a version's tag, its other spellings are looked for.
 func choose(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector, use func(choice) error) error {
+	if v := registry.VersionOfTag(sel.Version); version.IsExact(v) {
+		sel.Version = v // a version may be spelled as its tag
+	}
 	switch {
 	case ref.Digest != "":
 		if sel.Version != "" {
@@ -132,7 +137,7 @@ func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Ref
 	}
 	all, lerr := listVersions(ctx, src)
 	if lerr != nil {
-		return errors.Join(err, lerr)
+		return err
 	}
 	v, perr := version.Parse(wanted)
 	if perr != nil {

@@ -31,7 +31,8 @@ type VersionOptions struct {
 
 // Versions lists the versions of the repository that ref names, newest first,
 // in a total order: semantic precedence, then build metadata, then spelling.
-// Tags that are no versions are left out: latest, signatures, single numbers.
+// Tags that are no versions are left out: latest, signatures, single numbers,
+// and short tags such as 1.2 beside the full versions that they stand for.
 // It costs the pages of the tag list, and starts once they are read. An error
 // is yielded once and ends the sequence; no version at all is an empty one.
 func (c *Client) Versions(ctx context.Context, ref registry.Reference, options VersionOptions) iter.Seq2[Version, error] {
@@ -76,20 +77,59 @@ func listVersions(ctx context.Context, src registry.TagLister) ([]Version, error
 			all = append(all, v)
 		}
 	}
+	all = withoutFloating(all)
 	slices.SortFunc(all, func(a, b Version) int { return version.Compare(b.parsed, a.parsed) })
 	return slices.CompactFunc(all, func(a, b Version) bool { return a.Tag == b.Tag }), nil
 }
 
+// withoutFloating drops short tags, such as 1.2, under which there is a full
+// version, such as 1.2.9: beside one, they name the newest of a series, as with
+// images, and 1.2.0 would be the wrong reading.
+func withoutFloating(all []Version) []Version {
+	series := map[string]bool{}
+	for _, v := range all {
+		if !v.short() {
+			major, minor, _ := cutSeries(v.parsed.Canonical())
+			series[major+"."+minor] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(v Version) bool {
+		major, minor, _ := cutSeries(v.parsed.Canonical())
+		return v.short() && series[major+"."+minor]
+	})
+}
+
+func cutSeries(canonical string) (major, minor, rest string) {
+	major, rest, _ = strings.Cut(canonical, ".")
+	minor, rest, _ = strings.Cut(rest, ".")
+	return major, minor, rest
+}
+
+// short tells a version of two numbers, as in 1.2 or v1.2-rc.1.
+func (v Version) short() bool {
+	numbers, _, _ := strings.Cut(v.Version, "+")
+	numbers, _, _ = strings.Cut(numbers, "-")
+	return strings.Count(numbers, ".") < 2
+}
+
+// maxShortMajor bounds the first of two numbers: above it they are a date or a
+// build, as in 20240101.1, and would outrank every version.
+const maxShortMajor = 4 // digits
+
 // versionOf reads a tag as a version. A single number is none: dates and
-// build numbers are tagged so, and would outrank every version.
+// build numbers are tagged so.
 func versionOf(tag string) (Version, bool) {
 	if !strings.Contains(tag, ".") {
 		return Version{}, false
 	}
 	text := registry.VersionOfTag(tag)
-	v, err := version.Parse(text)
+	parsed, err := version.Parse(text)
 	if err != nil {
 		return Version{}, false
 	}
-	return Version{Version: text, Tag: tag, parsed: v}, true
+	v := Version{Version: text, Tag: tag, parsed: parsed}
+	if major, _, _ := cutSeries(parsed.Canonical()); v.short() && len(major) > maxShortMajor {
+		return Version{}, false
+	}
+	return v, true
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,10 +41,13 @@ func WrapError(op string, ref Reference, err error) error {
 		e.fromResponse(resp)
 		return e
 	}
+	e.Kind = kindOf(err)
 	if ae, ok := errors.AsType[*auth.Error](err); ok {
 		e.StatusCode, e.Codes = ae.StatusCode, ae.Codes
+		if e.Kind == nil {
+			e.Kind = kindOfStatus(ae.StatusCode)
+		}
 	}
-	e.Kind = kindOf(err)
 	if errors.Is(err, errdef.ErrNotFound) {
 		e.Err = nil // it says no more than the kind, and the reference again
 	}
@@ -65,7 +69,11 @@ func kindOf(err error) error {
 		return ErrDigestMismatch
 	case errors.Is(err, ErrUnavailable), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected):
 		return ErrUnavailable
-	case errors.Is(err, errdef.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errdef.ErrNotFound):
+		return ErrNotFound
+	case isLocal(err):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
 		return ErrNotFound
 	case errors.Is(err, errdef.ErrAlreadyExists):
 		return ErrExists
@@ -79,6 +87,14 @@ func kindOf(err error) error {
 	return nil
 }
 
+// isLocal tells errors of this machine's files, which no registry is to blame
+// for: a full disk, a file that may not be written.
+func isLocal(err error) bool {
+	_, path := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	return path || link
+}
+
 func isConnectionError(err error) bool {
 	if errors.Is(err, limit.ErrExceeded) {
 		return false
@@ -86,7 +102,10 @@ func isConnectionError(err error) bool {
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return true
 	}
 	for _, e := range []error{io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE, http.ErrServerClosed} {
@@ -133,18 +152,12 @@ func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
 		e.Err = fmt.Errorf("the registry says %q", printable(strings.Join(messages, "; ")))
 	}
 	has := func(code string) bool { return slices.Contains(e.Codes, code) }
+	e.Kind = kindOfStatus(resp.StatusCode)
 	switch {
-	case resp.StatusCode == http.StatusTooManyRequests:
-		e.Kind = ErrRateLimited
-	case resp.StatusCode >= 500:
-		e.Kind = ErrUnavailable
-	case resp.StatusCode == http.StatusUnauthorized:
-		e.Kind = ErrUnauthorized
-	case resp.StatusCode == http.StatusForbidden:
-		e.Kind = ErrDenied
-	case resp.StatusCode == http.StatusNotFound, has(errcode.ErrorCodeManifestUnknown), has(errcode.ErrorCodeNameUnknown), has(errcode.ErrorCodeBlobUnknown):
+	case e.Kind != nil:
+	case has(errcode.ErrorCodeManifestUnknown), has(errcode.ErrorCodeNameUnknown), has(errcode.ErrorCodeBlobUnknown):
 		e.Kind = ErrNotFound
-	case resp.StatusCode == http.StatusMethodNotAllowed, resp.StatusCode == http.StatusNotImplemented, has(errcode.ErrorCodeUnsupported):
+	case has(errcode.ErrorCodeUnsupported):
 		e.Kind = ErrUnsupported
 	case has(errcode.ErrorCodeDigestInvalid), has(errcode.ErrorCodeSizeInvalid):
 		e.Kind = ErrDigestMismatch
@@ -152,6 +165,24 @@ func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
 	if has(errcode.ErrorCodeNameUnknown) {
 		e.Hint = fmt.Sprintf("no repository %s: the chart's name is part of the reference", e.Reference.Name())
 	}
+}
+
+func kindOfStatus(status int) error {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return ErrRateLimited
+	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
+		return ErrUnsupported
+	case status >= 500:
+		return ErrUnavailable
+	case status == http.StatusUnauthorized:
+		return ErrUnauthorized
+	case status == http.StatusForbidden:
+		return ErrDenied
+	case status == http.StatusNotFound:
+		return ErrNotFound
+	}
+	return nil
 }
 
 // maxMessage bounds what is repeated of a peer's words.

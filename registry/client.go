@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 
 	orasregistry "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
@@ -102,7 +104,8 @@ func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
 }
 
 // With returns a client with another identity that shares connections and
-// host configuration with c, and no token. A nil provider is anonymous.
+// host configuration with c, and no token. A nil provider is anonymous. A cache
+// is for one identity: do not read through the same cache.Store with both.
 func (c *Client) With(credentials auth.Provider) *Client {
 	other := *c
 	other.signer = c.signer.With(credentials)
@@ -122,7 +125,7 @@ func (c *Client) Repository(ref Reference) (*Repository, error) {
 	}
 	r := &Repository{client: c, ref: ref.Repo()}
 	r.remote = &remote.Repository{
-		Client:          r,
+		Client:          engine{r},
 		Reference:       orasregistry.Reference{Registry: apiHost(ref.Host), Repository: ref.Repository},
 		PlainHTTP:       entry.config.plainHTTP(ref.Host),
 		TagListMaxPages: maxTagPages,
@@ -134,7 +137,8 @@ func (c *Client) Repository(ref Reference) (*Repository, error) {
 // and keeps them in store when they are good. host may be written with
 // "https://" or "oci://" and, for a login to a part of it, with a path. See
 // auth.Login for what it answers; a host that cannot be reached matches
-// ErrUnavailable.
+// ErrUnavailable, and "https://" before a host that is spoken to in plain HTTP
+// matches ErrInvalidReference.
 func (c *Client) Login(ctx context.Context, store auth.Store, host string, credential auth.Credential) (*auth.LoginResult, error) {
 	resource, err := auth.ParseResource(host)
 	if err != nil {
@@ -144,9 +148,14 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 	if entry.err != nil {
 		return nil, entry.err
 	}
+	plain := entry.config.plainHTTP(resource.Host)
+	if plain && strings.HasPrefix(host, "https://") {
+		return nil, &Error{Op: "log in", Kind: ErrInvalidReference, Err: fmt.Errorf("%s: this host is spoken to in plain HTTP", host),
+			Hint: "leave https:// out, or configure TLS for the host"}
+	}
 	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
 		Transport: logged{c.hosts, c.log},
-		PlainHTTP: entry.config.plainHTTP(resource.Host),
+		PlainHTTP: plain,
 		Signer:    *c.signerOptions(nil, c.trustedRealms),
 	})
 	return done, WrapError("log in", Reference{}, err)

@@ -89,11 +89,12 @@ func (e *Error) Error() string {
 		b.WriteString(" " + e.Reference.String())
 	}
 	text := ""
-	if e.Kind != nil {
+	_, told := errors.AsType[*auth.Error](e.Err) // kind, status and codes, in its own words
+	if e.Kind != nil && !told {
 		text = e.Kind.Error()
 		b.WriteString(": " + text)
 	}
-	if e.StatusCode != 0 {
+	if e.StatusCode != 0 && !told {
 		fmt.Fprintf(&b, " (HTTP %d", e.StatusCode)
 		if len(e.Codes) > 0 {
 			b.WriteString(" " + strings.Join(e.Codes, ", "))

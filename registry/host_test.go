@@ -134,9 +134,14 @@ func TestLogin(t *testing.T) {
 			if _, err := store.Credential(ctx, auth.Resource{Host: s.Host}); !errors.Is(err, auth.ErrNoCredential) {
 				t.Errorf("a wrong password was kept: %v", err)
 			}
-			done, err := client.Login(ctx, store, "https://"+s.Host+"/", auth.Credential{Username: "me", Password: auth.NewSecret("canary")})
+			done, err := client.Login(ctx, store, "oci://"+s.Host+"/", auth.Credential{Username: "me", Password: auth.NewSecret("canary")})
 			if err != nil || !done.Verified {
 				t.Fatalf("login: %+v, %v", done, err)
+			}
+			s.Reset()
+			_, err = client.Login(ctx, store, "https://"+s.Host, auth.Credential{Username: "me", Password: auth.NewSecret("canary")})
+			if !errors.Is(err, registry.ErrInvalidReference) || len(s.Requests()) != 0 {
+				t.Errorf("https:// typed for a host in plain HTTP: %v, %v", err, s.Requests())
 			}
 			repo, err := client.Repository(registry.Reference{Host: s.Host, Repository: "team/app"})
 			if err != nil {

@@ -24,7 +24,7 @@ const maxManifest = 4 << 20
 var errNotRegistry = errors.New("the answer is an HTML page, not a registry's: a login page of the network, a proxy, or a wrong host name")
 
 // errTLSExpected is how a TLS port answers plain HTTP.
-var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTTP: do not configure it as plain HTTP")
+var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTTP, as is done for loopback hosts without TLS settings and for hosts configured so")
 
 // repair makes the response of a registry what the spec promises, so that
 // what reads it need not know better.

@@ -3,13 +3,11 @@ package registry
 import (
 	"context"
 	"io"
-	"net/http"
 	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote"
 
-	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -36,6 +34,16 @@ var (
 	_ TagLister        = (*Repository)(nil)
 )
 
+// manifestTypes are the media types that registries serve as manifests; all
+// else is a blob. They are oras-go's.
+var manifestTypes = []string{
+	ocispec.MediaTypeImageManifest,
+	ocispec.MediaTypeImageIndex,
+	"application/vnd.docker.distribution.manifest.v2+json",
+	"application/vnd.docker.distribution.manifest.list.v2+json",
+	"application/vnd.oci.artifact.manifest.v1+json",
+}
+
 // The actions of the token protocol's scopes (Docker token scope
 // documentation).
 const (
@@ -53,7 +61,7 @@ func (r *Repository) Reference() Reference { return r.ref }
 func (r *Repository) WithActions(actions ...string) *Repository {
 	other := &Repository{client: r.client, ref: r.ref, actions: slices.Clone(actions)}
 	other.remote = &remote.Repository{
-		Client:          other,
+		Client:          engine{other},
 		Reference:       r.remote.Reference,
 		PlainHTTP:       r.remote.PlainHTTP,
 		TagListMaxPages: r.remote.TagListMaxPages,
@@ -93,11 +101,21 @@ func (r *Repository) FetchReference(ctx context.Context, reference string) (ocis
 // which. The reader verifies size and digest by its end; the caller closes
 // it. Matches ErrNotFound, ErrDigestMismatch.
 func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
-	rc, err := r.remote.Fetch(ctx, target)
+	rc, err := r.open(ctx, target)
 	if err != nil {
 		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
 	}
 	return r.verified(target, rc)
+}
+
+// open asks for a manifest as for a reference: with every media type, since
+// the digest decides, not what the registry calls it today.
+func (r *Repository) open(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
+	if !slices.Contains(manifestTypes, target.MediaType) {
+		return r.remote.Blobs().Fetch(ctx, target)
+	}
+	_, rc, err := r.remote.FetchReference(ctx, target.Digest.String())
+	return rc, err
 }
 
 // Exists tells whether the registry has a manifest or a blob, with one HEAD.
@@ -109,7 +127,8 @@ func (r *Repository) Exists(ctx context.Context, target ocispec.Descriptor) (boo
 // Push stores a manifest with one PUT, or a blob with one POST and one PUT.
 // What is there already is sent again: ask Exists first where that matters.
 func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, content io.Reader) error {
-	err := r.remote.Push(ctx, expected, newUpload(content))
+	body := newUpload(content, expected)
+	err := body.blame(r.remote.Push(ctx, expected, body))
 	return WrapError("push", r.ref.WithDigest(expected.Digest), err)
 }
 
@@ -119,7 +138,8 @@ func (r *Repository) PushReference(ctx context.Context, expected ocispec.Descrip
 	if err != nil {
 		return err
 	}
-	err = r.remote.PushReference(ctx, expected, newUpload(content), ref.Object())
+	body := newUpload(content, expected)
+	err = body.blame(r.remote.PushReference(ctx, expected, body, ref.Object()))
 	return WrapError("push", ref, err)
 }
 
@@ -150,37 +170,6 @@ func (r *Repository) object(op, reference string) (Reference, error) {
 	}
 	return Reference{}, &Error{Op: op, Reference: r.ref, Kind: ErrInvalidReference,
 		Err: &ReferenceError{Reference: reference, Problem: problem}}
-}
-
-// Do sends one request with this repository's identity, for the engine
-// beneath: it is not meant for callers.
-func (r *Repository) Do(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", r.client.userAgent)
-	req.Header.Del("Authorization") // the engine repeats an upload's first one; the signer decides
-	if u, ok := req.Body.(*upload); ok && u.rewindable() {
-		req.GetBody = u.rewind
-	}
-	resp, err := r.client.signer.Do(req, r.hint(req), r.client.exchange)
-	if err != nil {
-		return nil, err
-	}
-	return repair(resp)
-}
-
-// hint says what a request's token must allow.
-func (r *Repository) hint(req *http.Request) auth.Hint {
-	actions := r.actions
-	if len(actions) == 0 {
-		actions = []string{ActionPull}
-		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			actions = []string{ActionPull, ActionPush}
-		}
-	}
-	return auth.Hint{
-		Resource: auth.Resource{Host: r.ref.Host, Path: r.ref.Repository},
-		Scopes:   []auth.Scope{auth.RepositoryScope(r.ref.Repository, actions...)},
-	}
 }
 
 // verified wraps a body so that reading it to its end proves the content, and

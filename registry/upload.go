@@ -3,8 +3,11 @@ package registry
 import (
 	"errors"
 	"io"
-	"net/http"
 	"sync"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/verify"
 )
 
 // upload is the body of a request over a reader that belongs to the caller: it
@@ -16,21 +19,25 @@ type upload struct {
 }
 
 type uploadContent struct {
-	mu     sync.Mutex
-	r      io.Reader
-	seeker io.Seeker
+	desc   ocispec.Descriptor
+	seeker io.Seeker // nil: it can be read once
 	start  int64
-	turn   int // the only upload that may still read
+
+	mu   sync.Mutex
+	r    io.Reader
+	turn int   // the only upload that may still read
+	n    int64 // what it has read
+	err  error // the reader's own, which is not the registry's fault
 }
 
 var errSuperseded = errors.New("the upload has been started again")
 
 // newUpload reads from where content stands now.
-func newUpload(content io.Reader) io.Reader {
+func newUpload(content io.Reader, desc ocispec.Descriptor) *upload {
 	if content == nil {
-		return http.NoBody
+		content = errorReader{errors.New("no content")}
 	}
-	c := &uploadContent{r: content}
+	c := &uploadContent{r: content, desc: desc}
 	if s, ok := content.(io.Seeker); ok {
 		if start, err := s.Seek(0, io.SeekCurrent); err == nil {
 			c.seeker, c.start = s, start
@@ -51,10 +58,12 @@ func (u *upload) rewind() (io.ReadCloser, error) {
 		return nil, err
 	}
 	c.turn++
+	c.n, c.err = 0, nil
 	return &upload{content: c, turn: c.turn}, nil
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. A reader that gives less or more than was
+// announced is found out here, where it can be named.
 func (u *upload) Read(p []byte) (int, error) {
 	c := u.content
 	c.mu.Lock()
@@ -62,8 +71,32 @@ func (u *upload) Read(p []byte) (int, error) {
 	if u.turn != c.turn {
 		return 0, errSuperseded
 	}
-	return c.r.Read(p)
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if c.n > c.desc.Size || (err == io.EOF && c.n < c.desc.Size) {
+		err = &verify.Error{Want: c.desc.Digest, WantSize: c.desc.Size, GotSize: c.n}
+	}
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
 }
 
 // Close leaves the reader to the caller.
 func (u *upload) Close() error { return nil }
+
+// blame returns the reader's own error in place of what the transport made of
+// it.
+func (u *upload) blame(err error) error {
+	c := u.content
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && c.err != nil {
+		return c.err
+	}
+	return err
+}
+
+type errorReader struct{ err error }
+
+func (e errorReader) Read([]byte) (int, error) { return 0, e.err }

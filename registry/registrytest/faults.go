@@ -13,7 +13,7 @@ import (
 // Each zero field is the right behaviour.
 type Faults struct {
 	// Match selects the requests that fail. nil: all but those to the token
-	// service.
+	// service, which Tokens selects.
 	Match func(*http.Request) bool
 	// Cut closes the connection instead of answering.
 	Cut bool
@@ -26,12 +26,17 @@ type Faults struct {
 	Truncate bool
 	// Corrupt flips the last bit of the body and keeps its length.
 	Corrupt bool
+	// NoHead answers HEAD with 405.
+	NoHead bool
 	// NoDigestHeader leaves out Docker-Content-Digest.
 	NoDigestHeader bool
 }
 
 // SetFaults makes the server fail from now on; nil ends it.
 func (s *Server) SetFaults(f *Faults) { s.faults.Store(f) }
+
+// Tokens matches requests to the token service, for Faults.Match.
+func Tokens(req *http.Request) bool { return req.URL.Path == tokenPath }
 
 // Manifests matches requests for manifests, for Faults.Match.
 func Manifests(req *http.Request) bool { return strings.Contains(req.URL.Path, "/manifests/") }
@@ -40,7 +45,10 @@ func Manifests(req *http.Request) bool { return strings.Contains(req.URL.Path, "
 func Blobs(req *http.Request) bool { return strings.Contains(req.URL.Path, "/blobs/") }
 
 func (f *Faults) matches(req *http.Request) bool {
-	return f != nil && (f.Match == nil || f.Match(req))
+	if f == nil || f.Match == nil {
+		return f != nil && !Tokens(req)
+	}
+	return f.Match(req)
 }
 
 // instead answers in the registry's place and tells whether it did.
@@ -59,6 +67,9 @@ func (f *Faults) instead(w *countingWriter) bool {
 		return true
 	case f.Status != 0:
 		writeError(w, f.Status, f.Code, "as ordered")
+		return true
+	case f.NoHead && w.rec.bodiless:
+		writeError(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "no HEAD")
 		return true
 	}
 	return false

@@ -106,16 +106,15 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	req.Body = &countingBody{req.Body, rec}
 	cw := &countingWriter{ResponseWriter: w, rec: rec}
 	time.Sleep(s.options.Latency)
-	if req.URL.Path == tokenPath {
-		s.serveToken(cw, req)
-		return
-	}
 	fault := s.faults.Load()
 	if !fault.matches(req) {
 		fault = nil
 	}
-	if fault.instead(cw) || !s.authorized(cw, req) {
-		return
+	switch {
+	case fault.instead(cw):
+	case Tokens(req):
+		s.serveToken(cw, req)
+	case s.authorized(cw, req):
+		fault.serve(s.registry, cw, req)
 	}
-	fault.serve(s.registry, cw, req)
 }

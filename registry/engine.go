@@ -1,0 +1,83 @@
+package registry
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/portolan-oci/portolan/auth"
+)
+
+// engine is what oras-go sends its requests through: the identity and the
+// transport of one repository, which make any registry look conforming.
+type engine struct{ repo *Repository }
+
+// Do implements the Client of oras-go's remote.Repository.
+func (e engine) Do(req *http.Request) (*http.Response, error) {
+	resp, err := e.send(req)
+	if req.Method != http.MethodHead || !strings.Contains(req.URL.Path, "/manifests/") {
+		return resp, err
+	}
+	if err != nil || !unanswered(resp) {
+		return resp, err
+	}
+	drain(resp.Body)
+	return e.headByGet(req)
+}
+
+// send makes one request and mends its answer.
+func (e engine) send(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", e.repo.client.userAgent)
+	req.Header.Del("Authorization") // oras-go repeats an upload's first one; the signer decides
+	if u, ok := req.Body.(*upload); ok && u.rewindable() {
+		req.GetBody = u.rewind
+	}
+	resp, err := e.repo.client.signer.Do(req, e.hint(req), e.repo.client.exchange)
+	if err != nil {
+		return nil, err
+	}
+	return repair(resp)
+}
+
+// unanswered tells whether a registry left a HEAD for a manifest open: some
+// refuse the method, some leave out the digest, which is its whole point
+// (the OCI distribution spec 1.1 makes that header optional).
+func unanswered(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	case http.StatusOK:
+		return resp.Header.Get("Docker-Content-Digest") == "" || resp.ContentLength < 0
+	}
+	return false
+}
+
+// headByGet answers a HEAD with the headers of a GET. A manifest is small.
+func (e engine) headByGet(head *http.Request) (*http.Response, error) {
+	get := head.Clone(head.Context())
+	get.Method = http.MethodGet
+	resp, err := e.send(get)
+	if err != nil {
+		return nil, err
+	}
+	drain(resp.Body)
+	resp.Body = http.NoBody
+	resp.Request = head
+	return resp, nil
+}
+
+// hint says what a request's token must allow.
+func (e engine) hint(req *http.Request) auth.Hint {
+	actions := e.repo.actions
+	if len(actions) == 0 {
+		actions = []string{ActionPull}
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			actions = []string{ActionPull, ActionPush}
+		}
+	}
+	ref := e.repo.ref
+	return auth.Hint{
+		Resource: auth.Resource{Host: ref.Host, Path: ref.Repository},
+		Scopes:   []auth.Scope{auth.RepositoryScope(ref.Repository, actions...)},
+	}
+}
