@@ -12,7 +12,8 @@ import (
 )
 
 func (a *app) cacheCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "cache", Short: "Look into the cache"}
+	cmd := &cobra.Command{Use: "cache", Short: "Look into the cache", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return usagef("usage: %s list|path", cmd.UseLine()) }}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "path",
 		Short: "Print the cache's directory",

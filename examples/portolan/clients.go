@@ -76,7 +76,8 @@ func (a *app) cacheStore() (*cache.Store, error) {
 	if dir == "" {
 		var err error
 		if dir, err = cache.DefaultDir(); err != nil {
-			return nil, err
+			a.logger().Warn("going on without a cache", "error", err)
+			return cache.None(), nil
 		}
 	}
 	return cache.Open(dir, &cache.Options{Logger: a.logger()})

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -9,86 +11,124 @@ import (
 	"github.com/portolan-oci/portolan/registry"
 )
 
-// bare stands for a flag without a host: it means the one host of the command
-// line.
-const bare = "*"
+// hostSettings is what the flags say of one host.
+type hostSettings struct {
+	plainHTTP                        *bool
+	plaintextCredentials, skipVerify bool
+	caFile, certFile, keyFile        string
+}
 
-// hostFlags are how hosts are reached. Each is given bare, for the one host of
-// the command line, or as HOST=… (HOST alone for the switches).
+// hostFlags are how hosts are reached. Each flag is given bare, for the one
+// host of the command line, or for the host that it names.
 type hostFlags struct {
-	plainHTTP, plaintextCredentials, skipVerify []string
-	caFile, certFile, keyFile                   []string
+	bare   hostSettings
+	isBare string // the last flag that was given bare
+	named  map[string]*hostSettings
+}
+
+// at returns the settings of a host as users write it; empty is the bare one.
+func (h *hostFlags) at(flag, host string) (*hostSettings, error) {
+	if host == "" {
+		h.isBare = flag
+		return &h.bare, nil
+	}
+	ref, err := registry.ParseReference(host + "/x")
+	if err != nil || ref.Repository != "x" {
+		return nil, fmt.Errorf("%q is no registry host", host)
+	}
+	if h.named == nil {
+		h.named = map[string]*hostSettings{}
+	}
+	if h.named[ref.Host] == nil {
+		h.named[ref.Host] = new(hostSettings)
+	}
+	return h.named[ref.Host], nil
 }
 
 func (h *hostFlags) register(flags *pflag.FlagSet) {
-	toggle := func(p *[]string, name, usage string) {
-		flags.StringSliceVar(p, name, nil, usage+" (bare, or =`HOST`)")
-		flags.Lookup(name).NoOptDefVal = bare
+	toggle := func(name, usage string, set func(*hostSettings, bool)) {
+		flags.Var(&hostSwitch{h, name, set}, name, usage+" (`[=HOST]`)")
+		flags.Lookup(name).NoOptDefVal = "true"
 	}
-	toggle(&h.plainHTTP, "plain-http", "speak HTTP without TLS")
-	toggle(&h.plaintextCredentials, "plaintext-credentials", "send credentials over plain HTTP as well")
-	toggle(&h.skipVerify, "insecure-skip-tls-verify", "accept any certificate")
-	flags.StringArrayVar(&h.caFile, "ca-file", nil, "`[HOST=]FILE` with CA certificates to trust besides the system's")
-	flags.StringArrayVar(&h.certFile, "cert-file", nil, "`[HOST=]FILE` with the client certificate")
-	flags.StringArrayVar(&h.keyFile, "key-file", nil, "`[HOST=]FILE` with the client certificate's key")
+	toggle("plain-http", "speak HTTP without TLS; =false: speak TLS to a loopback host too", func(s *hostSettings, on bool) { s.plainHTTP = &on })
+	toggle("plaintext-credentials", "send credentials over plain HTTP as well", func(s *hostSettings, on bool) { s.plaintextCredentials = on })
+	toggle("insecure-skip-tls-verify", "accept any certificate", func(s *hostSettings, on bool) { s.skipVerify = on })
+	file := func(name, usage string, set func(*hostSettings, string)) {
+		flags.Var(&hostFile{h, name, set}, name, "`[HOST=]FILE` with "+usage)
+	}
+	file("ca-file", "CA certificates to trust besides the system's", func(s *hostSettings, f string) { s.caFile = f })
+	file("cert-file", "the client certificate", func(s *hostSettings, f string) { s.certFile = f })
+	file("key-file", "the client certificate's key", func(s *hostSettings, f string) { s.keyFile = f })
 }
 
-// hostSettings is what the flags say of one host.
-type hostSettings struct {
-	plainHTTP, plaintextCredentials, skipVerify bool
-	caFile, certFile, keyFile                   string
+// hostSwitch is a switch that may name a host.
+type hostSwitch struct {
+	hosts *hostFlags
+	name  string
+	set   func(*hostSettings, bool)
 }
 
-// resolve sorts the flags by host. own are the hosts of the command line.
+func (f *hostSwitch) String() string { return "" }
+func (f *hostSwitch) Type() string   { return "bool" }
+
+func (f *hostSwitch) Set(value string) error {
+	on, err := strconv.ParseBool(value)
+	host := ""
+	if err != nil {
+		on, host = true, value
+		if host == "" {
+			return errors.New("no host after =")
+		}
+	}
+	s, err := f.hosts.at(f.name, host)
+	if err == nil {
+		f.set(s, on)
+	}
+	return err
+}
+
+// hostFile is a file that may be for a named host.
+type hostFile struct {
+	hosts *hostFlags
+	name  string
+	set   func(*hostSettings, string)
+}
+
+func (f *hostFile) String() string { return "" }
+func (f *hostFile) Type() string   { return "string" }
+
+// Set takes what stands before the first "=" for a host unless it has a slash,
+// which no host has and the names of most files.
+func (f *hostFile) Set(value string) error {
+	host, file, found := strings.Cut(value, "=")
+	if !found || strings.ContainsAny(host, `/\`) {
+		host, file = "", value
+	}
+	s, err := f.hosts.at(f.name, host)
+	if err == nil {
+		f.set(s, file)
+	}
+	return err
+}
+
+// resolve answers how each host is reached. own are the hosts of the command
+// line.
 func (h *hostFlags) resolve(own ...string) (func(host string) (registry.HostConfig, error), error) {
-	settings := map[string]*hostSettings{}
-	at := func(flag, host string) (*hostSettings, error) {
-		if host == bare {
-			if len(own) != 1 {
-				return nil, usagef("--%s without a host: the command line names %d hosts, write HOST=…", flag, len(own))
-			}
-			host = own[0]
-		}
-		if settings[host] == nil {
-			settings[host] = new(hostSettings)
-		}
-		return settings[host], nil
+	all := map[string]*hostSettings{}
+	for host, s := range h.named {
+		all[host] = s
 	}
-	for flag, hosts := range map[string][]string{"plain-http": h.plainHTTP, "plaintext-credentials": h.plaintextCredentials, "insecure-skip-tls-verify": h.skipVerify} {
-		for _, host := range hosts {
-			s, err := at(flag, host)
-			if err != nil {
-				return nil, err
-			}
-			switch flag {
-			case "plain-http":
-				s.plainHTTP = true
-			case "plaintext-credentials":
-				s.plaintextCredentials = true
-			default:
-				s.skipVerify = true
-			}
+	if h.isBare != "" {
+		if len(own) != 1 {
+			return nil, usagef("--%s without a host: the command line names %d hosts", h.isBare, len(own))
 		}
-	}
-	for flag, values := range map[string][]string{"ca-file": h.caFile, "cert-file": h.certFile, "key-file": h.keyFile} {
-		for _, value := range values {
-			host, file := splitHost(value)
-			s, err := at(flag, host)
-			if err != nil {
-				return nil, err
-			}
-			switch flag {
-			case "ca-file":
-				s.caFile = file
-			case "cert-file":
-				s.certFile = file
-			default:
-				s.keyFile = file
-			}
+		if all[own[0]] != nil {
+			return nil, usagef("--%s without a host, beside flags for %s: name the host in all of them", h.isBare, own[0])
 		}
+		all[own[0]] = &h.bare
 	}
 	configs := map[string]registry.HostConfig{}
-	for host, s := range settings {
+	for host, s := range all {
 		config, err := s.config()
 		if err != nil {
 			return nil, usageError{fmt.Errorf("host %s: %w", host, err)}
@@ -98,20 +138,10 @@ func (h *hostFlags) resolve(own ...string) (func(host string) (registry.HostConf
 	return func(host string) (registry.HostConfig, error) { return configs[host], nil }, nil
 }
 
-// splitHost cuts HOST= off, if what stands before the first "=" is a host.
-func splitHost(value string) (host, file string) {
-	before, after, found := strings.Cut(value, "=")
-	if found {
-		if _, err := registry.ParseReference(before + "/x"); err == nil && !strings.Contains(before, "/") {
-			return before, after
-		}
-	}
-	return bare, value
-}
-
 func (s *hostSettings) config() (registry.HostConfig, error) {
-	c := registry.HostConfig{PlainHTTP: s.plainHTTP, PlaintextCredentials: s.plaintextCredentials}
-	if s.skipVerify || s.caFile != "" || s.certFile != "" || s.keyFile != "" {
+	c := registry.HostConfig{PlaintextCredentials: s.plaintextCredentials}
+	c.PlainHTTP = s.plainHTTP != nil && *s.plainHTTP
+	if s.skipVerify || s.caFile != "" || s.certFile != "" || s.keyFile != "" || s.plainHTTP != nil && !*s.plainHTTP {
 		t, err := registry.LoadTLS(s.caFile, s.certFile, s.keyFile)
 		if err != nil {
 			return c, err
@@ -120,7 +150,7 @@ func (s *hostSettings) config() (registry.HostConfig, error) {
 		c.TLS = t
 	}
 	if c.PlainHTTP && c.TLS != nil {
-		return c, fmt.Errorf("--plain-http and TLS flags exclude each other")
+		return c, errors.New("--plain-http and TLS flags exclude each other")
 	}
 	return c, nil
 }

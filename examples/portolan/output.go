@@ -40,6 +40,11 @@ func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
 	return w.Flush()
 }
 
+// note writes a line for people on standard error.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.err, "portolan: "+format+"\n", args...)
+}
+
 // size prints bytes for people.
 func size(n int64) string {
 	const unit = 1024

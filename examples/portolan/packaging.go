@@ -100,7 +100,6 @@ func (a *app) packageUnder(ctx context.Context, dir, name string, options chart.
 func (a *app) warnName(packed *chart.Packed, ref registry.Reference) {
 	name := packed.Metadata.Name
 	if filepath.Base(ref.Repository) != name {
-		fmt.Fprintf(a.err, "portolan: note: the chart's name is %s, the repository is %s; if you meant %s/%s, say so in the reference\n",
-			name, ref.Name(), ref.Name(), name)
+		a.note("note: the chart's name is %s, the repository is %s; if you meant %s/%s, say so in the reference", name, ref.Name(), ref.Name(), name)
 	}
 }

@@ -56,6 +56,9 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, destination stri
 		return err
 	}
 	defer pulled.Close()
+	if err := a.check(pulled); err != nil {
+		return err
+	}
 	path, err := pulled.Save(ctx, destination)
 	if err != nil {
 		return err
@@ -66,6 +69,19 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, destination stri
 	r := result{Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
 		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From}
 	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
+}
+
+// check reads the archive to its end before it is handed out: its digest says
+// what it is, not that it is good.
+func (a *app) check(pulled *chart.Pulled) error {
+	m, err := pulled.Archive.Metadata()
+	if err != nil {
+		return fmt.Errorf("%s: %w", pulled.Origin.Resolved, err)
+	}
+	if pulled.Version != "" && registry.TagOfVersion(m.Version) != registry.TagOfVersion(pulled.Version) {
+		a.note("note: %s is %s %s by its own Chart.yaml", pulled.Origin.Resolved, m.Name, m.Version)
+	}
+	return nil
 }
 
 func (a *app) resolveCommand() *cobra.Command {
@@ -120,6 +136,9 @@ func (a *app) versionsCommand() *cobra.Command {
 					return err
 				}
 				all = append(all, v)
+			}
+			if len(all) == 0 && options.Version != "" {
+				return fmt.Errorf("%s: %w %q", ref, chart.ErrNoMatch, options.Version)
 			}
 			return a.print(all, func(w *tabwriter.Writer) {
 				for _, v := range all {

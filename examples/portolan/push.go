@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,12 @@ func (a *app) pushCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.needsNetwork("push"); err != nil {
+				return err
+			}
+			if _, err := time.Parse(time.RFC3339, pack.Created); pack.Created != "" && err != nil {
+				return usagef("--created %s: want a time as in 2006-01-02T15:04:05Z", pack.Created)
+			}
 			for _, tag := range push.Tags {
 				if !registry.ValidTag(registry.TagOfVersion(tag)) {
 					return usagef("--tag %s: no tag", tag)
@@ -31,7 +38,9 @@ func (a *app) pushCommand() *cobra.Command {
 			}
 			from := ""
 			if len(args) == 2 {
-				from = args[0]
+				if from = args[0]; from == "" {
+					return usagef("push: the name of the chart or directory is empty")
+				}
 			}
 			return a.push(cmd.Context(), from, ref, pack, push)
 		},
@@ -55,6 +64,9 @@ func (a *app) push(ctx context.Context, from string, ref registry.Reference, pac
 	}
 	defer packed.Close()
 	pushed, err := client.Push(ctx, packed, ref, options)
+	if pushed != nil && err != nil {
+		a.note("note: %s is pushed, not all of its tags are set", pushed.Reference)
+	}
 	if err != nil {
 		return err
 	}
@@ -73,6 +85,9 @@ func (a *app) push(ctx context.Context, from string, ref registry.Reference, pac
 			fmt.Fprintf(w, "%s exists\n", pushed.Reference)
 		} else {
 			fmt.Fprintf(w, "%s pushed, %s\n", pushed.Reference, size(pushed.Sent))
+		}
+		for _, tag := range pushed.Tags {
+			fmt.Fprintf(w, "%s set\n", pushed.Reference.WithTag(tag))
 		}
 	})
 }

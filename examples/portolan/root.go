@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,11 +46,15 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "portolan",
 		Short:         "Keep Helm charts in OCI registries",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "table" && a.output != "json" {
 				return usagef("--output %s: table or json", a.output)
+			}
+			if a.timeout < 0 || a.maxAge < 0 {
+				return usagef("--timeout and --max-age: a duration is not negative")
 			}
 			if a.timeout > 0 {
 				var ctx context.Context
@@ -78,6 +83,23 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
 		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand())
 	return root
+}
+
+// version is that of the module as it was built.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// needsNetwork refuses a command that the cache alone cannot carry out.
+func (a *app) needsNetwork(command string) error {
+	if a.offline {
+		return usagef("%s asks the registry: it cannot be --offline", command)
+	}
+	return nil
 }
 
 // args makes a cobra argument check a usage error.
