@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 var (
@@ -86,8 +88,11 @@ func (e *Error) Error() string {
 	if len(e.Causes) > 0 {
 		b.WriteString(": " + joinErrors(e.Causes))
 	}
-	return b.String()
+	return redact.Text(b.String(), maxText)
 }
+
+// maxText bounds the text of an error, of which peers have written parts.
+const maxText = 2048
 
 // Unwrap returns Err and Causes.
 func (e *Error) Unwrap() []error {

@@ -30,7 +30,7 @@ func (x *exchange) judge(resp *http.Response, sig *signature) (*signature, error
 	default:
 		return nil, nil
 	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what came before an error still counts
+	body := readErrorBody(resp)
 	if resp.Request != nil && resp.Request.URL != nil && originOf(resp.Request.URL) != x.at {
 		if resp.StatusCode == http.StatusBadRequest {
 			return nil, restore(resp, body)
@@ -54,6 +54,15 @@ func (x *exchange) judge(resp *http.Response, sig *signature) (*signature, error
 		return nil, restore(resp, body)
 	}
 	return nil, x.verdict(resp, body, sig)
+}
+
+// readErrorBody reads what comes of an error's body in time; what came before
+// an end, a fault or the deadline counts.
+func readErrorBody(resp *http.Response) []byte {
+	timer := time.AfterFunc(tokenTimeout, func() { resp.Body.Close() })
+	defer timer.Stop()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	return body
 }
 
 // restore puts back what was read of a body.

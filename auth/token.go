@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -180,6 +179,7 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest) (*tokenAnswe
 // its secret in the body, which Go sends again after 307 and 308, so it
 // follows none (GHSA-xc97-9f2f-9hrx of oras-go).
 func stayAtRealm(req *http.Request, via []*http.Request) error {
+	req.Header.Del("Referer")
 	if via[0].Method != http.MethodGet || originOf(req.URL) != originOf(via[0].URL) || len(via) >= 5 {
 		return http.ErrUseLastResponse
 	}
@@ -188,7 +188,7 @@ func stayAtRealm(req *http.Request, via []*http.Request) error {
 
 // tokenRefusal reads an answer that is no token.
 func (x *exchange) tokenRefusal(req *http.Request, resp *http.Response, r tokenRequest) *Error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	body := readErrorBody(resp)
 	e := x.tokenError(r, "answered "+statusText(resp.StatusCode), nil)
 	e.StatusCode, e.Codes, e.RetryAfter = resp.StatusCode, errorCodes(body), retryAfter(resp.Header, x.s.now())
 	e.Err = sentinelOf(resp.StatusCode)

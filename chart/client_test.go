@@ -171,11 +171,7 @@ func TestPullBudget(t *testing.T) {
 }
 
 func TestPushBudget(t *testing.T) {
-	large := bytes.Repeat([]byte("#0123456789abcdef"), 1)
-	for i := 0; len(large) < 400<<10; i++ { // incompressible enough to exceed what is sent unasked
-		large = append(large, []byte("\n# "+string(chart.LayerMediaType[i%20])+strings.Repeat(string(rune('a'+i%26)), i%7))...)
-		large = append(large, pseudo(i)...)
-	}
+	large := noise(400 << 10)
 	for _, scheme := range schemes {
 		t.Run(scheme.name, func(t *testing.T) {
 			token := int(scheme.options.Auth) / int(registrytest.Bearer)
@@ -525,6 +521,63 @@ func TestPushThatFailsAtAFurtherTag(t *testing.T) {
 	if _, err := h.client.Resolve(t.Context(), h.repo.WithTag("2.0.0"), chart.Selector{}); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("the version was published all the same: %v", err)
 	}
+}
+
+func TestPullTrustsNobody(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.push(t, "1.0.0")
+	t.Run("a layer of any size", func(t *testing.T) {
+		r, err := registry.NewClient(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := chart.NewClient(&chart.ClientOptions{Registry: r, Archives: chart.ArchiveOptions{Limits: chart.Limits{Total: 1, Entries: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		big := voyage(t, "2.0.0", noise(2<<20)...)
+		if _, err := h.client.Push(t.Context(), big, h.repo, chart.PushOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		h.Reset()
+		if _, err := client.Pull(t.Context(), h.repo.WithTag("2.0.0"), chart.PullOptions{}); !errors.Is(err, chart.ErrTooLarge) {
+			t.Errorf("error = %v", err)
+		}
+		h.costs(t, "pull of what is too large", "GET", 0)
+	})
+	t.Run("an archive that changes under it", func(t *testing.T) {
+		pulled := h.pull(t, h.client, h.repo.WithTag("1.0.0"), chart.PullOptions{})
+		blob := filepath.Join(h.dir, "blobs", "sha256", pulled.Layer.Digest.Encoded())
+		if err := os.WriteFile(blob, bytes.Repeat([]byte("x"), int(pulled.Layer.Size)), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if path, err := pulled.Save(t.Context(), dir); !errors.Is(err, registry.ErrDigestMismatch) {
+			t.Errorf("saved to %s, %v", path, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+	t.Run("a chart that is named as another", func(t *testing.T) {
+		harmless := registry.Reference{Host: h.Host, Repository: "team/harmless", Tag: "3.0.0"}
+		if _, err := h.client.Push(t.Context(), voyage(t, "3.0.0"), harmless, chart.PushOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		path, err := h.pull(t, h.client, harmless, chart.PullOptions{}).Save(t.Context(), t.TempDir())
+		if err != nil || filepath.Base(path) != "harmless-3.0.0.tgz" {
+			t.Errorf("saved as %s, %v", path, err)
+		}
+	})
+}
+
+// noise is n bytes of comment lines that hardly compress.
+func noise(n int) []byte {
+	var all []byte
+	for i := 0; len(all) < n; i++ {
+		all = append(append(all, "\n# "...), pseudo(i)...)
+	}
+	return all
 }
 
 func TestNothingPacked(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/internal/atomicfile"
+	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -73,6 +75,9 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkSize(p.Layer); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
+	}
 	content, err := src.Open(ctx, p.Layer)
 	if err != nil {
 		return nil, err
@@ -82,6 +87,19 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
 	}
 	return p, nil
+}
+
+// checkSize refuses an archive that could not be read anyway, before a byte of
+// it fills the disk: a manifest may claim any size.
+func (c *Client) checkSize(layer ocispec.Descriptor) error {
+	limits, err := c.archives.Limits.resolve(c.archives.Lenient)
+	if err != nil {
+		return err
+	}
+	if most := limits.packed(); layer.Size > most {
+		return &ArchiveError{Problem: fmt.Sprintf("its manifest announces %d bytes, and the limit is %d", layer.Size, most), Err: ErrTooLarge}
+	}
+	return nil
 }
 
 func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Resolution) *Pulled {
@@ -104,29 +122,48 @@ func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Reso
 }
 
 // Save writes the archive to <name>-<version>.tgz in dir, which is made if it
-// is missing, and returns the path. Name and version are those of its
-// Chart.yaml; the rest of the archive is not looked at. The file is there whole
-// or not at all, and replaces one of that name; it is not forced to the disk,
-// since it can be had again.
+// is missing, and returns the path. The name is the last element of the
+// repository, so that a chart cannot choose which file it replaces; the
+// version is the tag's, or, where the tag is none, that of Chart.yaml. The rest
+// of the archive is not looked at. The file is there whole or not at all, and
+// replaces one of that name; it is not forced to the disk, since it can be had
+// again. The error matches registry.ErrDigestMismatch when the archive has
+// changed since it was pulled.
 func (p *Pulled) Save(ctx context.Context, dir string) (string, error) {
-	m, err := p.Archive.PeekMetadata()
+	name, err := p.fileName()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", p.Origin.Resolved, err)
 	}
-	if err := m.Validate(); err != nil {
-		return "", fmt.Errorf("%s: %w", p.Origin.Resolved, err)
+	content, err := verify.NewReader(p.Archive.Reader(), p.Layer)
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, m.Name+"-"+m.Version+".tgz")
-	f, err := atomicfile.Create(path, 0o666)
+	target := filepath.Join(dir, name)
+	f, err := atomicfile.Create(target, 0o666)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	if _, err := io.Copy(f, &contextReader{ctx, p.Archive.Reader()}); err != nil {
-		return "", err
+	if _, err := io.Copy(f, &contextReader{ctx, content}); err != nil {
+		return "", fmt.Errorf("save %s: %w", p.Origin.Resolved, err)
 	}
-	return path, f.Commit()
+	return target, f.Commit()
+}
+
+func (p *Pulled) fileName() (string, error) {
+	version := p.Version
+	if version == "" {
+		m, err := p.Archive.PeekMetadata()
+		if err == nil {
+			err = m.Validate()
+		}
+		if err != nil {
+			return "", err
+		}
+		version = m.Version
+	}
+	return path.Base(p.Origin.Resolved.Repository) + "-" + version + ".tgz", nil
 }

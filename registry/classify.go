@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -134,13 +135,22 @@ func hintFor(err error) string {
 	return ""
 }
 
+// What is repeated of a registry's words.
+const (
+	maxMessage = 256 // bytes
+	maxCodes   = 8
+)
+
+// codePattern is how the OCI distribution spec forms its error codes.
+var codePattern = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
+
 // fromResponse reads what a registry answered in the form of the OCI
 // distribution spec.
 func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
 	e.StatusCode = resp.StatusCode
 	var messages []string
 	for _, item := range resp.Errors {
-		if item.Code != "" && !slices.Contains(e.Codes, item.Code) {
+		if codePattern.MatchString(item.Code) && !slices.Contains(e.Codes, item.Code) && len(e.Codes) < maxCodes {
 			e.Codes = append(e.Codes, item.Code)
 		}
 		if item.Message != "" && !slices.Contains(messages, item.Message) {
@@ -149,7 +159,7 @@ func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
 	}
 	e.Err = nil
 	if len(messages) > 0 {
-		e.Err = fmt.Errorf("the registry says %q", printable(strings.Join(messages, "; ")))
+		e.Err = fmt.Errorf("the registry says %q", redact.Text(strings.Join(messages, "; "), maxMessage))
 	}
 	has := func(code string) bool { return slices.Contains(e.Codes, code) }
 	e.Kind = kindOfStatus(resp.StatusCode)
@@ -183,21 +193,4 @@ func kindOfStatus(status int) error {
 		return ErrNotFound
 	}
 	return nil
-}
-
-// maxMessage bounds what is repeated of a peer's words.
-const maxMessage = 256
-
-// printable makes a peer's words fit for one line of a terminal.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
-	}
-	return s
 }

@@ -14,14 +14,22 @@ type engine struct{ repo *Repository }
 // Do implements the Client of oras-go's remote.Repository.
 func (e engine) Do(req *http.Request) (*http.Response, error) {
 	resp, err := e.send(req)
-	if req.Method != http.MethodHead || !strings.Contains(req.URL.Path, "/manifests/") {
+	reference, isManifest := e.object(req, "manifests")
+	if err != nil || req.Method != http.MethodHead || !isManifest {
 		return resp, err
 	}
-	if err != nil || !unanswered(resp) {
-		return resp, err
+	if unanswered(resp) {
+		drain(resp.Body)
+		return e.headByGet(req)
 	}
-	drain(resp.Body)
-	return e.headByGet(req)
+	return resp, checkHead(resp, reference)
+}
+
+// object returns what a request for a manifest or a blob of this repository
+// names. Repositories may have such words in their own names.
+func (e engine) object(req *http.Request, kind string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(req.URL.Path, "/v2/"+e.repo.ref.Repository+"/"+kind+"/")
+	return name, ok && !strings.Contains(name, "/")
 }
 
 // send makes one request and mends its answer.
@@ -36,7 +44,7 @@ func (e engine) send(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return repair(resp)
+	return e.repair(resp)
 }
 
 // unanswered tells whether a registry left a HEAD for a manifest open: some

@@ -9,6 +9,7 @@ import (
 	"oras.land/oras-go/v2/errdef"
 
 	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -81,7 +82,7 @@ type Error struct {
 }
 
 // Error prints operation, reference, kind, status, codes, cause and hint on
-// one line.
+// one line, without characters that a terminal acts on.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
@@ -102,7 +103,7 @@ func (e *Error) Error() string {
 		b.WriteString(")")
 	}
 	if e.Err != nil && e.Err.Error() != text {
-		b.WriteString(": " + oneLine(e.Err.Error()))
+		b.WriteString(": " + redact.Text(e.Err.Error(), maxText))
 	}
 	if e.Hint != "" {
 		b.WriteString("; " + e.Hint)
@@ -122,18 +123,20 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// maxText bounds what an error repeats of its cause, which a peer may have
+// written.
+const maxText = 2048
 
 // ReferenceError tells what is wrong with a reference. It matches
 // ErrInvalidReference.
 type ReferenceError struct {
-	Reference string // as it was given
+	Reference string // as it was given, less a user's name and password
 	Problem   string
 	Hint      string // what to write instead; may be empty
 }
 
 func (e *ReferenceError) Error() string {
-	text := fmt.Sprintf("reference %q: %s", e.Reference, e.Problem)
+	text := fmt.Sprintf("reference %.300q: %s", e.Reference, e.Problem)
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}

@@ -53,6 +53,10 @@ func ParseReference(s string) (Reference, error) {
 	fail := func(problem, hint string) (Reference, error) {
 		return Reference{}, &ReferenceError{Reference: s, Problem: problem, Hint: hint}
 	}
+	s, user := cutUser(s)
+	if user {
+		return fail("user name and password stand in it", "log in to the host, and leave them out")
+	}
 	rest := strings.TrimPrefix(s, "oci://")
 	if scheme, after, ok := strings.Cut(rest, "://"); ok {
 		return fail(fmt.Sprintf("%q is no prefix of a reference", scheme+"://"), fmt.Sprintf("write %s", after))
@@ -91,6 +95,23 @@ func ParseReference(s string) (Reference, error) {
 		r.Digest = d
 	}
 	return r, nil
+}
+
+// cutUser takes "user:password@" away, so that no error repeats it. A digest
+// directly after a host is none.
+func cutUser(s string) (rest string, found bool) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest = "", s
+	} else {
+		scheme += "://"
+	}
+	authority, _, _ := strings.Cut(rest, "/")
+	at := strings.LastIndex(authority, "@")
+	if at < 0 || digest.Digest(rest[at+1:]).Validate() == nil {
+		return s, false
+	}
+	return scheme + rest[at+1:], true
 }
 
 // cutTag splits at the last colon of the last path segment, so that neither a

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -69,7 +70,7 @@ func TestParseReferenceRefuses(t *testing.T) {
 		{"short digest", "ghcr.io/app@sha256:12", "no digest"},
 		{"unknown algorithm", "ghcr.io/app@md5:d41d8cd98f00b204e9800998ecf8427e", "no digest"},
 		{"long name", "ghcr.io/" + strings.Repeat("a", 260), "255"},
-		{"user", "me@ghcr.io/app", "no repository"},
+		{"host and digest", "ghcr.io@" + string(someDigest), "no repository"},
 		{"space", "ghcr.io/my app", "no repository name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -85,6 +86,18 @@ func TestParseReferenceRefuses(t *testing.T) {
 				t.Errorf("%q does not say %q", err, tc.says)
 			}
 		})
+	}
+}
+
+func TestParseReferenceHidesPasswords(t *testing.T) {
+	for _, in := range []string{"bob:canary@ghcr.io/app", "oci://bob:canary@ghcr.io/app:1", "https://bob:canary@ghcr.io/app", "bob:can@ary@ghcr.io/app", "canary@ghcr.io"} {
+		_, err := registry.ParseReference(in)
+		if !errors.Is(err, registry.ErrInvalidReference) {
+			t.Errorf("%s: %v", in, err)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, "can") {
+			t.Errorf("the password is in %s", text)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTT
 
 // repair makes the response of a registry what the spec promises, so that
 // what reads it need not know better.
-func repair(resp *http.Response) (*http.Response, error) {
+func (e engine) repair(resp *http.Response) (*http.Response, error) {
 	if isHTML(resp) && resp.StatusCode < 400 {
 		drain(resp.Body)
 		return nil, errNotRegistry
@@ -46,11 +46,10 @@ func repair(resp *http.Response) (*http.Response, error) {
 	if resp.StatusCode != http.StatusOK || resp.Request.Method == http.MethodHead {
 		return resp, nil
 	}
-	path := resp.Request.URL.Path
-	switch {
-	case strings.Contains(path, "/manifests/"):
-		return repairManifest(resp, path[strings.LastIndex(path, "/")+1:])
-	case strings.Contains(path, "/blobs/"):
+	if reference, ok := e.object(resp.Request, "manifests"); ok {
+		return repairManifest(resp, reference)
+	}
+	if _, ok := e.object(resp.Request, "blobs"); ok {
 		// The reader verifies what comes; what the headers say of it adds
 		// nothing but ways to fail without a typed error.
 		resp.Header.Del("Docker-Content-Digest")
@@ -106,6 +105,17 @@ func repairManifest(resp *http.Response, reference string) (*http.Response, erro
 	resp.ContentLength = int64(len(content))
 	resp.Body = io.NopCloser(bytes.NewReader(content))
 	return resp, nil
+}
+
+// checkHead holds the digest that a HEAD answers with against the one that was
+// asked for.
+func checkHead(resp *http.Response, reference string) error {
+	want, got := digest.Digest(reference), digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	if resp.StatusCode != http.StatusOK || want.Validate() != nil || got == want {
+		return nil
+	}
+	resp.Body.Close()
+	return fmt.Errorf("%w: asked for %s, the registry answers with %.100q", verify.ErrMismatch, want, got)
 }
 
 func isHTML(resp *http.Response) bool {

@@ -25,7 +25,12 @@ const (
 	headerTimeout = 2 * time.Minute // a registry may hash or move a whole upload before it answers
 	idleTimeout   = 90 * time.Second
 	idlePerHost   = 16
+	drainTimeout  = 5 * time.Second
 )
+
+// maxHosts bounds the hosts whose connections are kept: a registry that
+// redirects every request to another host must not fill the memory.
+const maxHosts = 512
 
 // maxRedirects is what docker's and Go's own clients follow.
 const maxRedirects = 10
@@ -61,7 +66,11 @@ func (h *hosts) lookup(host string) hostEntry {
 	if other, ok := h.made[host]; ok {
 		return other // made meanwhile: one pool of connections per host
 	}
-	if e.err == nil {
+	switch {
+	case e.err != nil:
+	case len(h.made) >= maxHosts:
+		e.transport.DisableKeepAlives = true // used once, and forgotten
+	default:
 		h.made[host] = e
 	}
 	return e
@@ -158,7 +167,12 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	t, ok := c.made[req.URL.Host]
 	if !ok {
-		if t, e.err = e.config.transport(c.control); e.err == nil {
+		t, e.err = e.config.transport(c.control)
+		switch {
+		case e.err != nil:
+		case len(c.made) >= maxHosts:
+			t.DisableKeepAlives = true
+		default:
 			c.made[req.URL.Host] = t
 		}
 	}
@@ -188,6 +202,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return errors.New("refused a redirect from HTTPS to " + req.URL.Scheme)
 	}
+	req.Header.Del("Referer") // it would show one storage service the signed URL of another
 	for _, earlier := range append(via[1:], req) {
 		if !sameOrigin(earlier.URL, via[0].URL) {
 			req.Header.Del("Authorization")
@@ -221,8 +236,11 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// drain lets the connection be used again, if little is left to read.
+// drain lets the connection be used again, if little is left to read and it
+// comes soon.
 func drain(body io.ReadCloser) {
+	timer := time.AfterFunc(drainTimeout, func() { body.Close() })
+	defer timer.Stop()
 	io.CopyN(io.Discard, body, 64<<10)
 	body.Close()
 }

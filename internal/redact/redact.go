@@ -6,7 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // shown are the query parameters that the distribution and token protocols
@@ -30,8 +33,13 @@ func URL(u *url.URL) string {
 		pairs := strings.Split(c.RawQuery, "&")
 		for i, pair := range pairs {
 			name, _, found := strings.Cut(pair, "=")
-			if plain, err := url.QueryUnescape(name); found && (err != nil || !shown[plain]) {
+			plain, err := url.QueryUnescape(name)
+			switch {
+			case err == nil && shown[plain]:
+			case found:
 				pairs[i] = name + "=REDACTED"
+			case name != "":
+				pairs[i] = "REDACTED"
 			}
 		}
 		c.RawQuery = strings.Join(pairs, "&")
@@ -39,8 +47,55 @@ func URL(u *url.URL) string {
 	return c.String()
 }
 
+// links finds what looks like a URL within a text.
+var links = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>\x60]*[^\s"'<>\x60:,;.)]`)
+
+// Text makes a text of a peer, or about one, fit to be shown: URLs within it
+// as URL shows them, on one line, without characters that a terminal acts on,
+// and cut at max bytes.
+func Text(s string, max int) string {
+	s = links.ReplaceAllStringFunc(s, func(link string) string {
+		if u, err := url.Parse(link); err == nil {
+			return URL(u)
+		}
+		link, _, cut := strings.Cut(link, "?")
+		scheme, rest, _ := strings.Cut(link, "://")
+		if at := strings.LastIndex(rest, "@"); at >= 0 {
+			rest = rest[at+1:]
+		}
+		if cut {
+			rest += "?REDACTED"
+		}
+		return scheme + "://" + rest
+	})
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > max {
+		s = strings.ToValidUTF8(s[:max], "") + "…"
+	}
+	return s
+}
+
+// maxCause bounds the text of an error's cause.
+const maxCause = 1024
+
+// cause is an error whose text is fit to be shown.
+type cause struct{ error }
+
+func (c cause) Error() string { return Text(c.error.Error(), maxCause) }
+func (c cause) Unwrap() error { return c.error }
+
 // Error rewraps a *url.Error, whose text prints its URL whole, so that the
-// URL is shown as URL shows it. Other errors come back as they are.
+// URL is shown as URL shows it, and its cause as Text does. Other errors come
+// back as they are.
 func Error(err error) error {
 	var ue *url.Error
 	if !errors.As(err, &ue) {
@@ -50,7 +105,7 @@ func Error(err error) error {
 	if u, perr := url.Parse(ue.URL); perr == nil {
 		shownURL = URL(u)
 	}
-	return &url.Error{Op: ue.Op, URL: shownURL, Err: ue.Err}
+	return &url.Error{Op: ue.Op, URL: shownURL, Err: cause{ue.Err}}
 }
 
 // Header returns a copy of h for a log: values that authenticate are hidden.

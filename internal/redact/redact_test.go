@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/portolan-oci/portolan/internal/redact"
 )
@@ -28,6 +29,37 @@ func TestURL(t *testing.T) {
 			t.Errorf("URL(%s) = %s, want %s", in, got, want)
 		}
 	}
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"get https://u:canary@b.example/x?sig=canary: refused": "get https://b.example/x?sig=REDACTED: refused",
+		`parse "https://b.example/%zz?sig=canary": invalid`:    `parse "https://b.example/%zz?REDACTED": invalid`,
+		"https://b.example/x?canary":                           "https://b.example/x?REDACTED",
+		"\x1b]0;title\atwo\nlines\u009b31m\u202e":              "]0;titletwo lines31m",
+		"plain": "plain",
+	} {
+		if got := redact.Text(in, 200); got != want {
+			t.Errorf("Text(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := redact.Text(strings.Repeat("é", 100), 9); got != "éééé…" {
+		t.Errorf("cut to %q", got)
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("get https://u:p@b.example/x?sig=1", 10)
+	f.Add("\x1b[2J\xff", 3)
+	f.Fuzz(func(t *testing.T, in string, max int) {
+		if max < 0 || max > 1<<16 {
+			return
+		}
+		got := redact.Text(in, max)
+		if len(got) > max+len("…") || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("Text(%q, %d) = %q", in, max, got)
+		}
+	})
 }
 
 func TestErrorHidesTheQuery(t *testing.T) {

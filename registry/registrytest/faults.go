@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"strings"
 )
 
 // Faults are ways in which registries, and what stands before them, fail.
@@ -39,10 +38,16 @@ func (s *Server) SetFaults(f *Faults) { s.faults.Store(f) }
 func Tokens(req *http.Request) bool { return req.URL.Path == tokenPath }
 
 // Manifests matches requests for manifests, for Faults.Match.
-func Manifests(req *http.Request) bool { return strings.Contains(req.URL.Path, "/manifests/") }
+func Manifests(req *http.Request) bool {
+	_, kind, _ := splitPath(req.URL.Path)
+	return kind == "manifests"
+}
 
 // Blobs matches requests for blobs, uploads included, for Faults.Match.
-func Blobs(req *http.Request) bool { return strings.Contains(req.URL.Path, "/blobs/") }
+func Blobs(req *http.Request) bool {
+	_, kind, _ := splitPath(req.URL.Path)
+	return kind == "blobs"
+}
 
 func (f *Faults) matches(req *http.Request) bool {
 	if f == nil || f.Match == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -62,16 +63,26 @@ func wantedScope(req *http.Request) (scope string, pull bool) {
 	if name == "_catalog" {
 		return "registry:catalog:*", false
 	}
-	for _, part := range []string{"/manifests/", "/blobs/", "/tags/", "/referrers/"} {
-		if i := strings.LastIndex(name, part); i >= 0 {
-			name = name[:i]
-			break
-		}
+	if repository, _, ok := splitPath(req.URL.Path); ok {
+		name = repository
 	}
 	if pull {
 		return "repository:" + name + ":pull", true
 	}
 	return "repository:" + name + ":pull,push", false
+}
+
+// routes are the paths below a repository (OCI distribution spec, Endpoints).
+var routes = regexp.MustCompile(`^/v2/(.+)/(?:(manifests|referrers)/[^/]+|(blobs)/(?:uploads/[^/]*|[^/]+)|(tags)/list)$`)
+
+// splitPath cuts the path of a request into the repository and what of it is
+// meant: manifests, blobs, tags or referrers.
+func splitPath(path string) (repository, kind string, ok bool) {
+	m := routes.FindStringSubmatch(path)
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], m[2] + m[3] + m[4], true
 }
 
 func (s *Server) known(req *http.Request) bool {
