@@ -34,7 +34,7 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(a.err, "portolan: %s\n", strings.Join(strings.Fields(err.Error()), " "))
+	a.note("%s", err)
 	return status(err)
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/opencontainers/go-digest"
 
@@ -40,9 +42,19 @@ func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
 	return w.Flush()
 }
 
-// note writes a line for people on standard error.
+// note writes a line for people on standard error: one line whatever is in it,
+// and nothing that a terminal would act on.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.err, "portolan: "+format+"\n", args...)
+	text := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	fmt.Fprintf(a.err, "portolan: %s\n", strings.Join(strings.Fields(text), " "))
 }
 
 // size prints bytes for people.
