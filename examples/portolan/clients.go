@@ -96,6 +96,7 @@ func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Clie
 		Registry: client,
 		Cache:    store,
 		Policy:   cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
+		Archives: chart.ArchiveOptions{Lenient: a.lenient},
 		Progress: progress,
 	})
 }

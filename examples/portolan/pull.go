@@ -36,7 +36,12 @@ func (a *app) pullCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&destination, "destination", "d", ".", "`directory` for the file")
 	cmd.Flags().BoolVar(&options.CheckTag, "check-tag", false, "fail if the tag no longer names the digest beside it")
 	selectorFlags(cmd, &options.Selector)
+	a.lenientFlag(cmd)
 	return cmd
+}
+
+func (a *app) lenientFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.lenient, "lenient", false, "accept archives that only Helm takes, with links or with two files of one name")
 }
 
 // fetch pulls a chart with a progress bar. The caller closes it.

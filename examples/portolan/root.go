@@ -27,6 +27,7 @@ type app struct {
 	timeout      time.Duration
 	dockerConfig string
 	debug        bool
+	lenient      bool // of the commands that open archives
 	hosts        hostFlags
 }
 

@@ -29,6 +29,7 @@ func (a *app) showCommand() *cobra.Command {
 		},
 	}
 	selectorFlags(cmd, &options.Selector)
+	a.lenientFlag(cmd)
 	return cmd
 }
 

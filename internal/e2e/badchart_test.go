@@ -130,6 +130,7 @@ func testHostile(t *testing.T, u *user, reg *registryServer, name, archive strin
 		Layers:        []descriptor{reg.putBlob(t, repository, chartType, readFile(t, archive))},
 	})
 	u.portolan("show", "chart", reg.ref("%s:1.0.0", repository)).fails(t, exitOther, words...)
+	u.portolan("pull", reg.ref("%s:1.0.0", repository)).fails(t, exitOther, words...)
 	u.leavesNothing()
 }
 
