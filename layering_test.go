@@ -41,6 +41,7 @@ var layers = map[string]layer{
 	"internal/atomicfile": {},
 	"internal/limit":      {},
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},
+	"internal/ocijson":    {theirs: []string{imageSpec}},
 	"internal/redact":     {},
 	"internal/tempfile":   {},
 	"internal/verify":     {ours: []string{"internal"}, theirs: []string{imageSpec, goDigest}},

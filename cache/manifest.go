@@ -2,19 +2,19 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/ocijson"
 	"github.com/portolan-oci/portolan/registry"
 )
 
 // maxManifest bounds manifests: registries should accept 4 MiB (OCI
 // distribution spec 1.1, Pushing Manifests), many accept no more. It is 3000
 // times the size of a chart's.
-const maxManifest = 4 << 20
+const maxManifest = ocijson.MaxSize
 
 // Media types of manifests from before the OCI, which registries still serve.
 const (
@@ -23,23 +23,13 @@ const (
 	ociArtifact        = "application/vnd.oci.artifact.manifest.v1+json"
 )
 
-// manifest is what any of them may hold.
-type manifest struct {
-	SchemaVersion int                  `json:"schemaVersion"`
-	MediaType     string               `json:"mediaType"`
-	Config        *ocispec.Descriptor  `json:"config"`
-	Layers        []ocispec.Descriptor `json:"layers"`
-	Manifests     []ocispec.Descriptor `json:"manifests"`
-	Blobs         []ocispec.Descriptor `json:"blobs"`
-}
-
 // sniffManifest tells the media type of a manifest from its bytes: its own
 // word, else its shape, since the manifests of Helm say nothing. What says
 // nothing and has the shape of two is no manifest (CVE-2021-41190), and
-// neither is other JSON.
+// neither is other JSON, nor what two readers of JSON take for two manifests.
 func sniffManifest(data []byte) (mediaType string, ok bool) {
-	var m manifest
-	if json.Unmarshal(data, &m) != nil {
+	m, err := ocijson.Parse(data)
+	if err != nil {
 		return "", false
 	}
 	image := m.Config != nil || m.Layers != nil
@@ -66,8 +56,8 @@ func isManifest(mediaType string) bool {
 // children returns what a manifest names. A subject is not part of what names
 // it.
 func children(data []byte) ([]ocispec.Descriptor, error) {
-	var m manifest
-	if err := json.Unmarshal(data, &m); err != nil {
+	m, err := ocijson.Parse(data)
+	if err != nil {
 		return nil, err
 	}
 	var all []ocispec.Descriptor

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -25,6 +26,10 @@ func TestSniffManifest(t *testing.T) {
 		{"null", `null`, ""},
 		{"no JSON", "\x1f\x8b", ""},
 		{"two", `{"schemaVersion":2,"layers":[]} {}`, ""},
+		{"a key twice", `{"schemaVersion":2,"layers":[],"layers":[{}]}`, ""},
+		{"a key in upper case", `{"schemaVersion":2,"layers":[],"LAYERS":[]}`, ""},
+		{"a key that folds to another", `{"schemaVersion":2,"layerſ":[]}`, ""},
+		{"a key twice in a layer", `{"schemaVersion":2,"layers":[{"size":1,"size":2}]}`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -32,6 +37,19 @@ func TestSniffManifest(t *testing.T) {
 				t.Errorf("sniffManifest = %q, %t, want %q", got, ok, tt.want)
 			}
 		})
+	}
+}
+
+func TestChildrenReadOneWay(t *testing.T) {
+	a, b := digest.FromString("a"), digest.FromString("b")
+	for _, text := range []string{
+		`{"layers":[{"digest":"` + string(a) + `"}],"layers":[{"digest":"` + string(b) + `"}]}`,
+		`{"layers":[{"digest":"` + string(a) + `"}],"Layers":[{"digest":"` + string(b) + `"}]}`,
+		`{"layers":[{"digest":"` + string(a) + `","digeſt":"` + string(b) + `"}]}`,
+	} {
+		if below, err := children([]byte(text)); err == nil {
+			t.Errorf("children(%s) = %v", text, below)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/ocijson"
 	_ "github.com/portolan-oci/portolan/internal/verify" // links the algorithms that digest.Validate knows
 )
 
@@ -45,41 +46,37 @@ var knownTypes = map[string]string{
 // name, an index included, and says what; ErrInvalidManifest for one that
 // calls itself a chart's and has no chart layer or several (HIP-0006, where
 // Helm 4 takes whichever comes last), a part without a valid digest or size,
-// or content that no two readers would understand alike.
+// more than 4 MiB, 10,000 layers or 100,000 values in all, or content that no
+// two readers would understand alike: a key that comes twice, or one of the
+// image spec's in another case ("LAYERS").
 func ReadManifest(manifestJSON []byte, mediaType string) (*Layers, error) {
-	var m struct {
-		MediaType   string               `json:"mediaType"`
-		Config      ocispec.Descriptor   `json:"config"`
-		Layers      []ocispec.Descriptor `json:"layers"`
-		Annotations map[string]string    `json:"annotations"`
-		Manifests   json.RawMessage      `json:"manifests"`
-		FSLayers    json.RawMessage      `json:"fsLayers"`
-	}
 	if mediaType != "" && mediaType != ocispec.MediaTypeImageManifest {
 		return nil, notChart(mediaType)
 	}
-	if len(manifestJSON) > maxManifest {
-		return nil, fmt.Errorf("%w: has more than %d bytes", ErrInvalidManifest, maxManifest)
-	}
-	if err := json.Unmarshal(manifestJSON, &m); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInvalidManifest, err)
+	m, err := ocijson.Parse(manifestJSON)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrInvalidManifest, shown(err.Error()))
 	}
 	if m.MediaType != "" && m.MediaType != ocispec.MediaTypeImageManifest {
 		return nil, notChart(m.MediaType)
 	}
+	var config ocispec.Descriptor
+	if m.Config != nil {
+		config = *m.Config
+	}
 	// A document that is a manifest to one reader and an index to another hides
 	// content from one of them (OCI image spec 1.1, security advisory
 	// GHSA-77vh-xpmg-72qh).
-	if m.Manifests != nil || m.FSLayers != nil {
-		if m.Config.MediaType == "" {
+	if m.Has("manifests") || m.Has("fsLayers") {
+		if config.MediaType == "" {
 			return nil, notChart(ocispec.MediaTypeImageIndex)
 		}
 		return nil, fmt.Errorf("%w: is both an image manifest and something else", ErrInvalidManifest)
 	}
-	if m.Config.MediaType != ConfigMediaType {
-		return nil, notChart(m.Config.MediaType)
+	if config.MediaType != ConfigMediaType {
+		return nil, notChart(config.MediaType)
 	}
-	l := &Layers{Config: m.Config, Annotations: m.Annotations}
+	l := &Layers{Config: config, Annotations: m.Annotations}
 	if err := l.pick(m.Layers); err != nil {
 		return nil, err
 	}
@@ -116,7 +113,7 @@ func (l *Layers) pick(layers []ocispec.Descriptor) error {
 
 func checkDescriptor(d ocispec.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
-		return fmt.Errorf("%w: digest %.200q of the %s: %v", ErrInvalidManifest, d.Digest, d.MediaType, err)
+		return fmt.Errorf("%w: digest %s of the %s: %v", ErrInvalidManifest, quoted(string(d.Digest)), shown(d.MediaType), err)
 	}
 	if d.Size < 0 {
 		return fmt.Errorf("%w: size %d of %s is negative", ErrInvalidManifest, d.Size, d.Digest)
@@ -131,7 +128,7 @@ func notChart(mediaType string) error {
 	case what != "":
 		return fmt.Errorf("%w but %s (%s)", ErrNotChart, what, mediaType)
 	}
-	return fmt.Errorf("%w but an artifact of type %.200q", ErrNotChart, mediaType)
+	return fmt.Errorf("%w but an artifact of type %s", ErrNotChart, quoted(mediaType))
 }
 
 // ParseConfig reads the config blob of a chart, checked with Validate. Nobody
