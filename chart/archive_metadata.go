@@ -83,7 +83,7 @@ func atPath(path string, err error) error {
 	if err == nil || path == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	return fmt.Errorf("%s: %w", shown(path), err)
 }
 
 // appendSmall reads a file that is kept in memory. The lenient reader's files

@@ -150,7 +150,7 @@ func (s *scanner) strict(hdr *tar.Header) (*Entry, error) {
 	}
 	top, name, err := splitName(hdr.Name, dir)
 	if err == nil && s.top != "" && top != s.top {
-		err = &nameError{fmt.Sprintf("is not in the directory %q where the others are", s.top), ErrInvalidArchive}
+		err = &nameError{"is not in the directory " + quoted(s.top) + " where the others are", ErrInvalidArchive}
 	}
 	if err == nil && name != "" {
 		err = checkName(name, s.a.limits)
@@ -232,9 +232,9 @@ func (a *Archive) readFault(entry string, err error) error {
 func kindOf(hdr *tar.Header) string {
 	switch hdr.Typeflag {
 	case tar.TypeSymlink:
-		return fmt.Sprintf("a symbolic link to %q", hdr.Linkname)
+		return "a symbolic link to " + quoted(hdr.Linkname)
 	case tar.TypeLink:
-		return fmt.Sprintf("a hard link to %q", hdr.Linkname)
+		return "a hard link to " + quoted(hdr.Linkname)
 	case tar.TypeChar, tar.TypeBlock:
 		return "a device"
 	case tar.TypeFifo:

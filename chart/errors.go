@@ -2,7 +2,6 @@ package chart
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -33,7 +32,9 @@ var (
 
 // ArchiveError tells what is wrong with the content of an archive or of a
 // chart directory. It matches what Err matches: one of this package's
-// sentinels, or the error of the file beneath.
+// sentinels, or the error of the file beneath. Its fields are what was found
+// there, unchanged; what Error makes of them can be printed, on one line of
+// less than 4 KiB, without characters that a terminal acts on.
 type ArchiveError struct {
 	Path    string // the archive or directory; empty where it came from a reader
 	Entry   string // as it is spelled in the archive; empty where all of it is meant
@@ -45,12 +46,12 @@ func (e *ArchiveError) Error() string {
 	var b strings.Builder
 	b.WriteString("chart")
 	if e.Path != "" {
-		fmt.Fprintf(&b, " %s", e.Path)
+		b.WriteString(" " + shown(e.Path))
 	}
 	if e.Entry != "" {
-		fmt.Fprintf(&b, ": entry %q", e.Entry)
+		b.WriteString(": entry " + quoted(e.Entry))
 	}
-	fmt.Fprintf(&b, ": %s", e.Problem)
+	b.WriteString(": " + shown(e.Problem))
 	return b.String()
 }
 
@@ -58,22 +59,28 @@ func (e *ArchiveError) Error() string {
 func (e *ArchiveError) Unwrap() error { return e.Err }
 
 // MetadataError names the field of Chart.yaml that breaks a rule. It matches
-// ErrInvalidMetadata.
+// ErrInvalidMetadata, and what Err matches. Its fields are what was found
+// there, unchanged; what Error makes of them can be printed, as with
+// ArchiveError.
 type MetadataError struct {
 	Field   string // its path in Chart.yaml, such as "version" or "dependencies[1].alias"; empty for the whole file
 	Value   string // what stands there; empty where nothing does
 	Problem string // what is wrong, and what is wanted
+	Err     error  // ErrTooLarge where that is why; else nil
 }
 
 func (e *MetadataError) Error() string {
 	switch {
 	case e.Field == "":
-		return e.Problem // it names the file
+		return shown(e.Problem) // it names the file
 	case e.Value == "":
-		return fmt.Sprintf("chart metadata: %s %s", e.Field, e.Problem)
+		return "chart metadata: " + shown(e.Field) + " " + shown(e.Problem)
 	}
-	return fmt.Sprintf("chart metadata: %s %q %s", e.Field, e.Value, e.Problem)
+	return "chart metadata: " + shown(e.Field) + " " + quoted(e.Value) + " " + shown(e.Problem)
 }
 
 // Is makes every MetadataError match ErrInvalidMetadata.
 func (e *MetadataError) Is(target error) bool { return target == ErrInvalidMetadata }
+
+// Unwrap returns Err.
+func (e *MetadataError) Unwrap() error { return e.Err }

@@ -22,12 +22,14 @@ func FuzzParseMetadata(f *testing.F) {
 	f.Add([]byte("name: &a [*a]\n"))
 	f.Add([]byte("maintainers: [~]\nkeywords: [0x1, 1e3]\n<<: {home: x}\n"))
 	f.Add([]byte("name: \"\\u200b\\t\"\nversion: 1.10\n---\n"))
+	f.Add([]byte("version: !!int \"\\e]0;x\\a\"\nx: &a [b, c]\ny: [*a, *a]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := chart.ParseMetadata(data)
 		if err != nil {
 			if !errors.Is(err, chart.ErrInvalidMetadata) {
 				t.Errorf("error %v does not match ErrInvalidMetadata", err)
 			}
+			checkText(t, err)
 			return
 		}
 		before, err := json.Marshal(m)
@@ -66,6 +68,7 @@ func FuzzEntries(f *testing.F) {
 		seen := make(map[string]bool)
 		for e, err := range a.Entries() {
 			if err != nil {
+				checkText(t, err)
 				return
 			}
 			if !filepath.IsLocal(e.Name) || path.Clean(e.Name) != e.Name || strings.HasPrefix(e.Name, "..") || strings.Contains(e.Name, "\x00") {
@@ -92,12 +95,14 @@ func FuzzReadManifest(f *testing.F) {
 	f.Add([]byte(manifest(f, chart.ConfigMediaType, desc(chart.LayerMediaType), desc(chart.ProvenanceMediaType))), "")
 	f.Add([]byte(manifest(f, chart.ConfigMediaType, desc(chart.LegacyLayerMediaType))), "application/vnd.oci.image.manifest.v1+json")
 	f.Add([]byte(`{"config":{"mediaType":"application/vnd.oci.image.config.v1+json"},"layers":[null]}`), "")
+	f.Add([]byte(`{"layers":[],"LAYERS":[],"\u001b[2J":1}`), "\x1b[2J")
 	f.Fuzz(func(t *testing.T, data []byte, mediaType string) {
 		l, err := chart.ReadManifest(data, mediaType)
 		if err != nil {
 			if !errors.Is(err, chart.ErrNotChart) && !errors.Is(err, chart.ErrInvalidManifest) {
 				t.Errorf("error %v matches no sentinel", err)
 			}
+			checkText(t, err)
 			return
 		}
 		if l.Config.Digest.Validate() != nil || l.Chart.Digest.Validate() != nil || l.Chart.Size < 0 {

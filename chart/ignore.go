@@ -35,10 +35,10 @@ func parseIgnore(data []byte) (ignoreRules, error) {
 			continue
 		}
 		if strings.Contains(line, "**") {
-			return nil, fmt.Errorf("line %d: %q: ** is not supported", i+1, line)
+			return nil, fmt.Errorf("line %d: %s: ** is not supported", i+1, quoted(line))
 		}
 		if _, err := path.Match(line, "abc"); err != nil {
-			return nil, fmt.Errorf("line %d: %q: %w", i+1, line, err)
+			return nil, fmt.Errorf("line %d: %s: %w", i+1, quoted(line), err)
 		}
 		rules = append(rules, newIgnoreRule(line))
 	}

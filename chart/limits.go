@@ -3,6 +3,8 @@ package chart
 import (
 	"fmt"
 	"math"
+
+	"github.com/portolan-oci/portolan/internal/ocijson"
 )
 
 // The defaults of Limits.
@@ -30,14 +32,23 @@ const (
 	// maxMetadata bounds Chart.yaml, requirements.yaml and .helmignore, which
 	// are read whole. A registry must take manifests of 4 MiB (OCI distribution
 	// spec 1.1), and the manifest repeats Chart.yaml's annotations; the largest
-	// public Chart.yaml has 70 KiB. YAML takes some ten times its length in
-	// memory.
+	// public Chart.yaml has 70 KiB. For what YAML takes in memory see
+	// maxExpanded.
 	maxMetadata = 1 << 20
+	// maxExpanded bounds what YAML with aliases stands for: the bytes of its
+	// texts as JSON spells them, each alias replaced by what it names, and
+	// nodeWeight for each mapping, list and text. It is eight times maxMetadata.
+	// Reading it takes 50 MiB of memory, measured with the longest texts and
+	// with the most nodes that pass; maxMetadata without any alias takes 150 at
+	// most ("[{a: 1}, {a: 1}, …"), and 20 as charts are written.
+	maxExpanded = 8 << 20
+	// nodeWeight is the least that a node takes while it is decoded.
+	nodeWeight = 64
 	// maxProvenance: a .prov file holds Chart.yaml, a checksum and a signature.
 	maxProvenance = maxMetadata + 256<<10
 	// maxManifest is the size up to which registries must take a manifest (OCI
 	// distribution spec 1.1, Pushing Manifests).
-	maxManifest = 4 << 20
+	maxManifest = ocijson.MaxSize
 )
 
 // Limits bound what a chart may take. They count the unpacked content, and

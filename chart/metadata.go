@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-
-	"sigs.k8s.io/yaml"
 )
 
 // The values of Metadata.APIVersion that Helm 3 and 4 load.
@@ -71,7 +69,8 @@ type Dependency struct {
 // blank and what cannot be printed is dropped.
 //
 // Of the rules it checks none: see Metadata.Validate. Its error is a
-// *MetadataError.
+// *MetadataError; it matches ErrTooLarge where aliases expand the file to more
+// than 8 MiB.
 func ParseMetadata(chartYAML []byte) (*Metadata, error) {
 	return parseMetadata([][]byte{chartYAML}, nil)
 }
@@ -83,8 +82,9 @@ var utf8BOM = []byte{0xEF, 0xBB, 0xBF}
 // before, as Helm does.
 func parseMetadata(chartYAML, requirements [][]byte) (*Metadata, error) {
 	m := new(Metadata)
+	var r yamlReader
 	for _, data := range chartYAML {
-		if err := m.read("Chart.yaml", data); err != nil {
+		if err := m.read(&r, chartFile, data); err != nil {
 			return nil, err
 		}
 		if m.APIVersion == "" {
@@ -92,7 +92,7 @@ func parseMetadata(chartYAML, requirements [][]byte) (*Metadata, error) {
 		}
 	}
 	for _, data := range requirements {
-		if err := m.mergeRequirements(data); err != nil {
+		if err := m.mergeRequirements(&r, data); err != nil {
 			return nil, err
 		}
 	}
@@ -100,10 +100,13 @@ func parseMetadata(chartYAML, requirements [][]byte) (*Metadata, error) {
 	return m, nil
 }
 
-func (m *Metadata) read(file string, data []byte) error {
-	err := yaml.Unmarshal(bytes.TrimPrefix(data, utf8BOM), m)
+func (m *Metadata) read(r *yamlReader, file string, data []byte) error {
+	err := r.unmarshal(bytes.TrimPrefix(data, utf8BOM), m)
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, errExpanded) {
+		return &MetadataError{Problem: fmt.Sprintf("%s cannot be read: %v", file, err), Err: ErrTooLarge}
 	}
 	var te *json.UnmarshalTypeError
 	if errors.As(err, &te) {

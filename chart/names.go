@@ -145,9 +145,9 @@ func (s *nameSet) addOne(p string, dir, fresh bool) error {
 		s.paths[key] = node
 		return nil
 	case old.spelling != node.spelling:
-		return &nameError{fmt.Sprintf("has a path (%s) that differs from another's in upper and lower case alone", p), ErrUnsafeArchive}
+		return &nameError{"has a path (" + quoted(p) + ") that differs from another's in upper and lower case alone", ErrUnsafeArchive}
 	case old.dir != dir:
-		return &nameError{fmt.Sprintf("makes %s both a file and a directory", p), ErrUnsafeArchive}
+		return &nameError{"makes " + quoted(p) + " both a file and a directory", ErrUnsafeArchive}
 	case fresh:
 		return &nameError{"is there twice", ErrUnsafeArchive}
 	}

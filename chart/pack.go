@@ -32,7 +32,8 @@ type PackOptions struct {
 	Created string
 	// Provenance is the path of a .prov file to carry along. Empty means: for
 	// an archive the file <archive>.prov where there is one, as Helm does; for a
-	// directory none.
+	// directory none. A link, a directory or a pipe of that name is
+	// ErrUnsafeArchive; a path that is given here may be a link.
 	Provenance string
 	// Lenient packs archives that only a lenient reader takes, see
 	// ArchiveOptions.
@@ -72,14 +73,33 @@ func Pack(ctx context.Context, dirOrArchive string, opts *PackOptions) (*Packed,
 	if err != nil {
 		return nil, err
 	}
+	var found fs.FileInfo
 	if beside := dirOrArchive + ".prov"; o.Provenance == "" {
-		if _, err := os.Stat(beside); err == nil {
+		found, err = provenanceBeside(beside)
+		switch {
+		case err == nil:
 			o.Provenance = beside
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		case !errors.Is(err, fs.ErrNotExist):
 			return nil, errors.Join(err, a.Close())
 		}
 	}
-	return PackArchive(ctx, a, &o)
+	return packOrClose(ctx, a, &o, found)
+}
+
+// provenanceBeside lets a file that nobody named be sent only if it is one itself:
+// who can write beside the archive shall not choose among the files that its
+// owner can read. It is no silent leaving out either, by which a chart would
+// lose its signature unnoticed.
+func provenanceBeside(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().IsRegular() {
+		return info, err
+	}
+	return nil, &ArchiveError{
+		Path:    path,
+		Problem: "stands where the provenance file is looked for, and is no regular file; remove it, or name it as Provenance if it is meant",
+		Err:     ErrUnsafeArchive,
+	}
 }
 
 // PackArchive is Pack for an archive that is open, with the limits that it was
@@ -89,16 +109,22 @@ func PackArchive(ctx context.Context, a *Archive, opts *PackOptions) (*Packed, e
 	if opts == nil {
 		opts = &PackOptions{}
 	}
-	p, err := packArchive(ctx, a, opts)
+	return packOrClose(ctx, a, opts, nil)
+}
+
+// packOrClose wants the provenance file to be the one that was found, if one
+// was.
+func packOrClose(ctx context.Context, a *Archive, opts *PackOptions, found fs.FileInfo) (*Packed, error) {
+	p, err := packArchive(ctx, a, opts, found)
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return p, nil
 }
 
-func packArchive(ctx context.Context, a *Archive, opts *PackOptions) (*Packed, error) {
+func packArchive(ctx context.Context, a *Archive, opts *PackOptions, found fs.FileInfo) (*Packed, error) {
 	if _, err := time.Parse(time.RFC3339, opts.Created); err != nil && opts.Created != "" {
-		return nil, fmt.Errorf("pack: created %q is not a time as RFC 3339 writes it", opts.Created)
+		return nil, fmt.Errorf("pack: created %s is not a time as RFC 3339 writes it", quoted(opts.Created))
 	}
 	hash := digest.SHA256.Digester()
 	m, err := a.readMetadata(io.TeeReader(&contextReader{ctx, a.section()}, hash.Hash()))
@@ -106,7 +132,7 @@ func packArchive(ctx context.Context, a *Archive, opts *PackOptions) (*Packed, e
 		return nil, err
 	}
 	if opts.Version != "" && opts.Version != m.Version || opts.AppVersion != "" && opts.AppVersion != m.AppVersion {
-		return nil, atPath(a.path, fmt.Errorf("an archive keeps its version %s and appVersion %q; package its directory to give it others", m.Version, m.AppVersion))
+		return nil, atPath(a.path, fmt.Errorf("an archive keeps its version %s and appVersion %s; package its directory to give it others", quoted(m.Version), quoted(m.AppVersion)))
 	}
 	p := &Packed{
 		Metadata: m,
@@ -115,7 +141,7 @@ func packArchive(ctx context.Context, a *Archive, opts *PackOptions) (*Packed, e
 	}
 	layers := []ocispec.Descriptor{p.Layer}
 	if opts.Provenance != "" {
-		if p.provenance, err = readProvenance(opts.Provenance); err != nil {
+		if p.provenance, err = readProvenance(opts.Provenance, found); err != nil {
 			return nil, err
 		}
 		d := describe(ProvenanceMediaType, p.provenance)
@@ -155,12 +181,17 @@ func packageTemp(ctx context.Context, dir string, opts *PackageOptions) (*Archiv
 	return newArchive(dir, f, size, &ArchiveOptions{Limits: limits})
 }
 
-func readProvenance(path string) ([]byte, error) {
+func readProvenance(path string, found fs.FileInfo) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if found != nil {
+		if info, err := f.Stat(); err != nil || !os.SameFile(info, found) {
+			return nil, &ArchiveError{Path: path, Problem: errChanged.Error(), Err: errChanged}
+		}
+	}
 	data, err := limit.ReadAll(f, maxProvenance)
 	if errors.Is(err, limit.ErrExceeded) {
 		return nil, &ArchiveError{Path: path, Problem: fmt.Sprintf("provenance file has more than %d bytes", maxProvenance), Err: ErrTooLarge}

@@ -110,7 +110,7 @@ func prepare(ctx context.Context, dir string, opts *PackageOptions) (*directory,
 		t = time.Unix(0, 0)
 	}
 	if t.Unix() < 0 || t.After(maxTime) {
-		return nil, t, fmt.Errorf("package %s: time %s is not between 1970 and 2242", dir, opts.Time.UTC().Format(time.RFC3339))
+		return nil, t, fmt.Errorf("package %s: time %s is not between 1970 and 2242", shown(dir), opts.Time.UTC().Format(time.RFC3339))
 	}
 	limits, err := opts.Limits.resolve(false)
 	if err != nil {

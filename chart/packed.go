@@ -51,7 +51,7 @@ func (p *Packed) Resolve(_ context.Context, reference string) (ocispec.Descripto
 	case string(p.Manifest.Digest), p.Metadata.Version, registry.TagOfVersion(p.Metadata.Version):
 		return p.Manifest, nil
 	}
-	return ocispec.Descriptor{}, fmt.Errorf("packed chart %s %s: reference %.200q: %w", p.Metadata.Name, p.Metadata.Version, reference, registry.ErrNotFound)
+	return ocispec.Descriptor{}, fmt.Errorf("packed chart %s: reference %s: %w", p.title(), quoted(reference), registry.ErrNotFound)
 }
 
 // Fetch opens content by its digest, each time anew. The reader is an
@@ -69,8 +69,11 @@ func (p *Packed) Fetch(_ context.Context, target ocispec.Descriptor) (io.ReadClo
 	case target.Digest == p.Layer.Digest:
 		return newLayerReader(p.archive.section(), p.Layer)
 	}
-	return nil, fmt.Errorf("packed chart %s %s: content %.200q: %w", p.Metadata.Name, p.Metadata.Version, target.Digest, registry.ErrNotFound)
+	return nil, fmt.Errorf("packed chart %s: content %s: %w", p.title(), quoted(string(target.Digest)), registry.ErrNotFound)
 }
+
+// title names the chart in an error.
+func (p *Packed) title() string { return shown(p.Metadata.Name + " " + p.Metadata.Version) }
 
 // Exists tells whether Fetch finds the content.
 func (p *Packed) Exists(_ context.Context, target ocispec.Descriptor) (bool, error) {

@@ -2,6 +2,8 @@ package chart
 
 import (
 	"strings"
+
+	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 // requirementsFile is where charts of apiVersion v1 list their dependencies.
@@ -11,8 +13,8 @@ const requirementsFile = "requirements.yaml"
 // reads the whole file into the same structure whatever the apiVersion, so any
 // key of it counts, not only dependencies; the config blob is equal to Helm's
 // only if we do the same.
-func (m *Metadata) mergeRequirements(data []byte) error {
-	return m.read(requirementsFile, data)
+func (m *Metadata) mergeRequirements(r *yamlReader, data []byte) error {
+	return m.read(r, requirementsFile, data)
 }
 
 // missingDependencies lists the declared dependencies that are not among the
@@ -29,9 +31,10 @@ func (m *Metadata) missingDependencies(present map[string]bool) []string {
 }
 
 func dependencyError(path string, missing []string) error {
-	what := "dependency " + missing[0] + " is"
+	names := redact.Text(strings.Join(missing, ", "), maxShown/2)
+	what := "dependency " + names + " is"
 	if len(missing) > 1 {
-		what = "dependencies " + strings.Join(missing, ", ") + " are"
+		what = "dependencies " + names + " are"
 	}
 	return &ArchiveError{
 		Path:    path,

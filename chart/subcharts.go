@@ -10,8 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // place says what a file is to Helm's loader by where it stands.
@@ -163,7 +161,11 @@ func (d *directory) checkFile(f sourceFile, chart string) error {
 			return err
 		}
 		if err := checkMapping(data); err != nil {
-			return d.fault(f.name, "cannot be read: "+err.Error(), ErrInvalidArchive)
+			kind := ErrInvalidArchive
+			if errors.Is(err, errExpanded) {
+				kind = ErrTooLarge
+			}
+			return d.fault(f.name, "cannot be read: "+err.Error(), kind)
 		}
 	case "values.schema.json":
 		r, err := d.open(f)
@@ -185,9 +187,14 @@ func (d *directory) checkFile(f sourceFile, chart string) error {
 // checkMapping wants a YAML mapping or nothing in each document.
 func checkMapping(data []byte) error {
 	text := "\n" + strings.TrimPrefix(string(data), string(utf8BOM))
+	var r yamlReader
 	for document := range strings.SplitSeq(text, "\n---") {
 		var m map[string]any
-		if err := yaml.Unmarshal([]byte(document), &m); err != nil {
+		err := r.unmarshal([]byte(document), &m)
+		if errors.Is(err, errExpanded) {
+			return err
+		}
+		if err != nil {
 			return errors.New(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
 		}
 	}
