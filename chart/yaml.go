@@ -23,20 +23,18 @@ var errExpanded = fmt.Errorf("its aliases expand it to more than %d bytes", maxE
 type yamlReader struct{ weight int64 }
 
 func (r *yamlReader) unmarshal(data []byte, into any) error {
-	if err := r.weigh(data); err != nil {
-		return err
+	if mayAlias(data) {
+		if err := r.weigh(data); err != nil {
+			return err
+		}
 	}
 	return yaml.Unmarshal(data, into)
 }
 
 // weigh goes through all that data stands for, aliases expanded, and keeps
 // nothing but its size. It is the library that will read it which reads it
-// here, so that both find the same. Without both characters there is no alias,
-// in any encoding.
+// here, so that both find the same.
 func (r *yamlReader) weigh(data []byte) error {
-	if bytes.IndexByte(data, '&') < 0 || bytes.IndexByte(data, '*') < 0 {
-		return nil
-	}
 	var root *deferred
 	if err := goyaml.Unmarshal(data, &root); err != nil {
 		return err
@@ -61,6 +59,30 @@ func (r *yamlReader) weigh(data []byte) error {
 		todo = append(todo, below...)
 	}
 	return nil
+}
+
+// mayAlias tells whether data could hold an alias, which takes both an anchor's
+// character and its own. They are common in comments, so lines that are one do
+// not count: what begins with # is a comment or a part of a text, and neither
+// holds aliases. Where lines could end otherwise than they do here, by the
+// breaks of YAML 1.1 or in another encoding, everything counts.
+func mayAlias(data []byte) bool {
+	both := func(b []byte) bool { return bytes.IndexByte(b, '&') >= 0 && bytes.IndexByte(b, '*') >= 0 }
+	if !both(data) {
+		return false
+	}
+	for _, mark := range []string{"\x00", "\xfe\xff", "\xff\xfe", "\u0085", "\u2028", "\u2029"} {
+		if bytes.Contains(data, []byte(mark)) {
+			return true
+		}
+	}
+	var rest []byte
+	for line := range bytes.FieldsFuncSeq(data, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if text := bytes.TrimLeft(line, " \t"); len(text) > 0 && text[0] != '#' {
+			rest = append(rest, text...)
+		}
+	}
+	return both(rest)
 }
 
 // sizeInJSON is how many bytes encoding/json writes for a text, quotes aside.
