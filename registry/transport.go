@@ -2,18 +2,13 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 // Deadlines for the parts of an exchange in which nothing should take long.
@@ -25,15 +20,11 @@ const (
 	headerTimeout = 2 * time.Minute // a registry may hash or move a whole upload before it answers
 	idleTimeout   = 90 * time.Second
 	idlePerHost   = 16
-	drainTimeout  = 5 * time.Second
 )
 
 // maxHosts bounds the hosts whose connections are kept: a registry that
 // redirects every request to another host must not fill the memory.
 const maxHosts = 512
-
-// maxRedirects is what docker's and Go's own clients follow.
-const maxRedirects = 10
 
 // hosts gives every dialled host its own http.Transport, so that one host's
 // client certificate, trust and proxy never reach another. Safe for
@@ -181,66 +172,4 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, e.err
 	}
 	return t.RoundTrip(req)
-}
-
-// exchange makes one exchange, redirects included, and logs each hop.
-func (c *Client) exchange(req *http.Request) (*http.Response, error) {
-	client := http.Client{Transport: logged{c.hosts, c.log}, CheckRedirect: checkRedirect}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, redact.Error(err)
-	}
-	return resp, nil
-}
-
-// checkRedirect lets nothing that authenticates leave the origin that was
-// addressed. Go alone would keep it for sub-domains and other ports.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
-		return fmt.Errorf("stopped after %d redirects", maxRedirects)
-	}
-	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errors.New("refused a redirect from HTTPS to " + req.URL.Scheme)
-	}
-	req.Header.Del("Referer") // it would show one storage service the signed URL of another
-	for _, earlier := range append(via[1:], req) {
-		if !sameOrigin(earlier.URL, via[0].URL) {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
-			break
-		}
-	}
-	return nil
-}
-
-func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
-
-// logged writes one debug line for each exchange on the wire.
-type logged struct {
-	next http.RoundTripper
-	log  *slog.Logger
-}
-
-func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !l.log.Enabled(req.Context(), slog.LevelDebug) {
-		return l.next.RoundTrip(req)
-	}
-	start := time.Now()
-	resp, err := l.next.RoundTrip(req)
-	line := l.log.With("method", req.Method, "url", redact.URL(req.URL), "took", time.Since(start).Round(time.Microsecond))
-	if err != nil {
-		line.DebugContext(req.Context(), "request", "error", redact.Error(err))
-		return nil, err
-	}
-	line.DebugContext(req.Context(), "request", "status", resp.StatusCode, "length", resp.ContentLength)
-	return resp, nil
-}
-
-// drain lets the connection be used again, if little is left to read and it
-// comes soon.
-func drain(body io.ReadCloser) {
-	timer := time.AfterFunc(drainTimeout, func() { body.Close() })
-	defer timer.Stop()
-	io.CopyN(io.Discard, body, 64<<10)
-	body.Close()
 }
