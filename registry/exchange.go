@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/portolan-oci/portolan/internal/redact"
@@ -39,12 +40,10 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return errors.New("refused a redirect from HTTPS to " + req.URL.Scheme)
 	}
 	req.Header.Del("Referer") // it would show one storage service the signed URL of another
-	for _, earlier := range append(via[1:], req) {
-		if !sameOrigin(earlier.URL, via[0].URL) {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
-			break
-		}
+	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
+	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) { // once left, for good
+		req.Header.Del("Authorization")
+		req.Header.Del("Cookie")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/registry"
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
@@ -157,5 +158,51 @@ func TestRepositoryNamedAsARoute(t *testing.T) {
 		if _, err := private.Resolve(t.Context(), "1"); !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("%s: with a token: %v", name, err)
 		}
+	}
+}
+
+func TestIdentityIsGoneOnceLeft(t *testing.T) {
+	var front *httptest.Server
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, front.URL+"/back", http.StatusTemporaryRedirect)
+	}))
+	defer away.Close()
+	seen := map[string]bool{}
+	front = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, _, signed := req.BasicAuth()
+		seen[req.URL.Path] = signed
+		switch {
+		case req.URL.Path == "/here" || req.URL.Path == "/back":
+			io.WriteString(w, "content")
+		case !signed:
+			w.Header().Set("WWW-Authenticate", `Basic realm="front"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case strings.Contains(req.URL.Path, "/stays/"):
+			http.Redirect(w, req, "/here", http.StatusTemporaryRedirect)
+		default:
+			http.Redirect(w, req, away.URL, http.StatusTemporaryRedirect)
+		}
+	}))
+	defer front.Close()
+	host := strings.TrimPrefix(front.URL, "http://")
+	client, err := registry.NewClient(&registry.Options{
+		Credentials: auth.Static(auth.Resource{Host: host}, auth.Credential{Username: "me", Password: auth.NewSecret("canary")}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"stays", "leaves"} {
+		repo, err := client.Repository(registry.Reference{Host: host, Repository: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rc, err := repo.Fetch(t.Context(), ocispec.Descriptor{MediaType: "application/octet-stream", Digest: digest.FromString("content"), Size: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rc.Close()
+	}
+	if !seen["/here"] || seen["/back"] {
+		t.Errorf("signed at the origin: %v, wanted; signed after another host: %v, not wanted", seen["/here"], seen["/back"])
 	}
 }
