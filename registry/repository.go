@@ -69,9 +69,11 @@ func (r *Repository) WithActions(actions ...string) *Repository {
 	return other
 }
 
-// Resolve answers which manifest a tag or a digest names, with one HEAD. It
-// matches ErrNotFound when there is none, ErrInvalidReference when reference
-// is neither a tag nor a digest. A version's "+" is accepted in a tag.
+// Resolve answers which manifest a tag or a digest names, with one HEAD, and
+// one GET more at a registry that refuses HEAD or answers it without a digest.
+// It matches ErrNotFound when there is none, ErrInvalidReference when
+// reference is neither a tag nor a digest, and ErrDigestMismatch when the
+// answer is another digest. A version's "+" is accepted in a tag.
 func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
 	ref, err := r.object("resolve", reference)
 	if err != nil {
@@ -83,7 +85,7 @@ func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Des
 
 // FetchReference opens the manifest that a tag or a digest names, with one
 // GET. The reader verifies itself and holds at most 4 MiB; the caller closes
-// it.
+// it. Errors as for Resolve.
 func (r *Repository) FetchReference(ctx context.Context, reference string) (ocispec.Descriptor, io.ReadCloser, error) {
 	ref, err := r.object("fetch", reference)
 	if err != nil {
