@@ -95,6 +95,7 @@ func TestPushBudget(t *testing.T) {
 				{"new chart with small blobs", small, chart.PushOptions{}, 6, false},
 				{"the same again", small, chart.PushOptions{}, 1, true},
 				{"new chart with a large layer", big, chart.PushOptions{}, 8, false},
+				{"new chart with a further tag", voyage(t, "3.0.0"), chart.PushOptions{Tags: []string{"edge"}}, 8, false},
 				{"a further tag", big, chart.PushOptions{Tags: []string{"latest"}}, 3, true},
 				{"a further tag again", big, chart.PushOptions{Tags: []string{"latest"}}, 2, true},
 			} {

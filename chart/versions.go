@@ -86,23 +86,20 @@ func listVersions(ctx context.Context, src registry.TagLister) ([]Version, error
 // version, such as 1.2.9: beside one, they name the newest of a series, as with
 // images, and 1.2.0 would be the wrong reading.
 func withoutFloating(all []Version) []Version {
-	series := map[string]bool{}
+	full := map[string]bool{}
 	for _, v := range all {
 		if !v.short() {
-			major, minor, _ := cutSeries(v.parsed.Canonical())
-			series[major+"."+minor] = true
+			full[v.series()] = true
 		}
 	}
-	return slices.DeleteFunc(all, func(v Version) bool {
-		major, minor, _ := cutSeries(v.parsed.Canonical())
-		return v.short() && series[major+"."+minor]
-	})
+	return slices.DeleteFunc(all, func(v Version) bool { return v.short() && full[v.series()] })
 }
 
-func cutSeries(canonical string) (major, minor, rest string) {
-	major, rest, _ = strings.Cut(canonical, ".")
-	minor, rest, _ = strings.Cut(rest, ".")
-	return major, minor, rest
+// series is the first two numbers: "1.2" of 1.2.9 and of v1.2.
+func (v Version) series() string {
+	major, rest, _ := strings.Cut(v.parsed.Canonical(), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return major + "." + minor
 }
 
 // short tells a version of two numbers, as in 1.2 or v1.2-rc.1.
@@ -128,7 +125,7 @@ func versionOf(tag string) (Version, bool) {
 		return Version{}, false
 	}
 	v := Version{Version: text, Tag: tag, parsed: parsed}
-	if major, _, _ := cutSeries(parsed.Canonical()); v.short() && len(major) > maxShortMajor {
+	if v.short() && strings.Index(v.series(), ".") > maxShortMajor {
 		return Version{}, false
 	}
 	return v, true
