@@ -51,8 +51,10 @@ func (p *Pulled) Close() error { return p.Archive.Close() }
 // Memory use does not depend on the chart's size.
 //
 // Errors: *NoMatchError; ErrNotChart when something else is there;
-// ErrInvalidManifest; registry.ErrDigestMismatch when bytes are not what they
-// should be; registry.ErrTagMoved with CheckTag; those of registry.Repository.
+// ErrInvalidManifest; ErrTooLarge when the manifest announces an archive beyond
+// the client's limits; ErrInvalidArchive when it is no gzip file;
+// registry.ErrDigestMismatch when bytes are not what they should be;
+// registry.ErrTagMoved with CheckTag; those of registry.Repository.
 func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullOptions) (*Pulled, error) {
 	if options.CheckTag {
 		if err := c.CheckTag(ctx, ref); err != nil {
