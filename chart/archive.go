@@ -37,7 +37,7 @@ type Archive struct {
 	size    int64
 	limits  Limits
 	lenient bool
-	known   atomic.Pointer[Metadata] // what a whole read found; handed out as copies
+	known   atomic.Pointer[Metadata] // what a whole read found; see checkedMetadata
 }
 
 // Open opens a packaged chart, a .tgz file. The caller closes it. Beside the

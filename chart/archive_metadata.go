@@ -18,20 +18,47 @@ func (a *Archive) Metadata() (*Metadata, error) {
 // readMetadata is Metadata over a reader of the archive's bytes, which it
 // reads to their end.
 func (a *Archive) readMetadata(r io.Reader) (*Metadata, error) {
-	var chartYAML, requirements [][]byte
-	err := a.scan(r, func(e *Entry) (err error) {
-		switch e.Name {
-		case chartFile:
-			chartYAML, err = a.appendSmall(chartYAML, e)
-		case requirementsFile:
-			requirements, err = a.appendSmall(requirements, e)
-		}
+	var files metadataFiles
+	err := a.scan(r, func(e *Entry) error {
+		_, err := files.take(a, e)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.parse(chartYAML, requirements)
+	return a.finish(files)
+}
+
+// checkedMetadata is Metadata without reading again what has been read.
+func (a *Archive) checkedMetadata() (*Metadata, error) {
+	if m := a.known.Load(); m != nil {
+		return m.clone(), nil
+	}
+	return a.Metadata()
+}
+
+// metadataFiles are the files that Metadata comes from, as a scan meets them.
+type metadataFiles struct{ chartYAML, requirements [][]byte }
+
+// take reads e if it is one of them, and returns nil for any other.
+func (f *metadataFiles) take(a *Archive, e *Entry) (data []byte, err error) {
+	files := &f.chartYAML
+	switch e.Name {
+	case chartFile:
+	case requirementsFile:
+		files = &f.requirements
+	default:
+		return nil, nil
+	}
+	if *files, err = a.appendSmall(*files, e); err != nil {
+		return nil, err
+	}
+	return (*files)[len(*files)-1], nil
+}
+
+// finish turns into metadata what a scan found that came to its end.
+func (a *Archive) finish(files metadataFiles) (*Metadata, error) {
+	m, err := a.parse(files.chartYAML, files.requirements)
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +66,13 @@ func (a *Archive) readMetadata(r io.Reader) (*Metadata, error) {
 	return m, nil
 }
 
-// PeekMetadata returns what Chart.yaml says and reads no further: most
-// archives begin with it. It is for display only. What follows has not been
-// looked at, dependencies in requirements.yaml are not in it, and in an
-// archive that Metadata refuses it may be anything. Errors as for Metadata.
-func (a *Archive) PeekMetadata() (*Metadata, error) {
+// UnverifiedMetadata returns what the first Chart.yaml says, and reads no
+// further: most archives begin with it, and cost some 64 KiB to read then
+// whatever their size. It is for display only. What follows has not been
+// looked at: dependencies in requirements.yaml are not in it, and in an archive
+// that Metadata refuses another Chart.yaml may contradict it. Nothing that
+// packs, saves or decides uses it. Errors as for Metadata.
+func (a *Archive) UnverifiedMetadata() (*Metadata, error) {
 	var m *Metadata
 	err := a.scan(a.section(), func(e *Entry) error {
 		if e.Name != chartFile {

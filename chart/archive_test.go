@@ -189,8 +189,8 @@ func TestArchiveReads(t *testing.T) {
 						return
 					}
 					m.Dependencies[0].Name = "changed by the caller"
-					if p, err := a.PeekMetadata(); err != nil || p.Name != "pier" || len(p.Dependencies) != 0 {
-						t.Errorf("PeekMetadata = %+v, %v", p, err)
+					if p, err := a.UnverifiedMetadata(); err != nil || p.Name != "pier" || len(p.Dependencies) != 0 {
+						t.Errorf("UnverifiedMetadata = %+v, %v", p, err)
 					}
 					if b, err := a.ReadFile("values.yaml"); err != nil || string(b) != "a: 1\n" {
 						t.Errorf("ReadFile = %q, %v", b, err)
@@ -223,16 +223,16 @@ func TestArchiveReads(t *testing.T) {
 	}
 }
 
-func TestPeekStopsAtChartYAML(t *testing.T) {
+func TestUnverifiedMetadataStopsAtChartYAML(t *testing.T) {
 	a := archive(t, tgz(t, file("pier/Chart.yaml", chartYAML), special(tar.TypeSymlink, "pier/x", "/etc")), nil)
-	if m, err := a.PeekMetadata(); err != nil || m.Version != "1.2.3" {
-		t.Errorf("PeekMetadata = %v, %v", m, err)
+	if m, err := a.UnverifiedMetadata(); err != nil || m.Version != "1.2.3" {
+		t.Errorf("UnverifiedMetadata = %v, %v", m, err)
 	}
 	if _, err := a.ReadFile("Chart.yaml"); !errors.Is(err, chart.ErrUnsafeArchive) {
 		t.Errorf("ReadFile = %v, want ErrUnsafeArchive", err)
 	}
-	if _, err := archive(t, tgz(t, file("pier/x", "")), nil).PeekMetadata(); !errors.Is(err, chart.ErrNotChart) {
-		t.Errorf("PeekMetadata without Chart.yaml = %v", err)
+	if _, err := archive(t, tgz(t, file("pier/x", "")), nil).UnverifiedMetadata(); !errors.Is(err, chart.ErrNotChart) {
+		t.Errorf("UnverifiedMetadata without Chart.yaml = %v", err)
 	}
 }
 

@@ -126,8 +126,9 @@ func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Reso
 // Save writes the archive to <name>-<version>.tgz in dir, which is made if it
 // is missing, and returns the path. The name is the last element of the
 // repository, so that a chart cannot choose which file it replaces; the
-// version is the tag's, or, where the tag is none, that of Chart.yaml. The rest
-// of the archive is not looked at. The file is there whole or not at all, and
+// version is the tag's. Where the tag is none it is that of Chart.yaml, for
+// which the archive is read to its end, with the errors of Archive.Metadata;
+// else it is not looked into. The file is there whole or not at all, and
 // replaces one of that name; it is not forced to the disk, since it can be had
 // again. The error matches registry.ErrDigestMismatch when the archive has
 // changed since it was pulled.
@@ -158,10 +159,7 @@ func (p *Pulled) Save(ctx context.Context, dir string) (string, error) {
 func (p *Pulled) fileName() (string, error) {
 	version := p.Version
 	if version == "" {
-		m, err := p.Archive.PeekMetadata()
-		if err == nil {
-			err = m.Validate()
-		}
+		m, err := p.Archive.checkedMetadata()
 		if err != nil {
 			return "", err
 		}

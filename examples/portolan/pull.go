@@ -20,20 +20,22 @@ func selectorFlags(cmd *cobra.Command, s *chart.Selector) {
 
 func (a *app) pullCommand() *cobra.Command {
 	var destination string
+	var untar bool
 	var options chart.PullOptions
 	cmd := &cobra.Command{
 		Use:   "pull REFERENCE",
-		Short: "Pull a chart into a file",
+		Short: "Pull a chart into a file or a directory",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := parse(args[0])
 			if err != nil {
 				return err
 			}
-			return a.pull(cmd.Context(), ref, destination, options)
+			return a.pull(cmd.Context(), ref, destination, untar, options)
 		},
 	}
 	cmd.Flags().StringVarP(&destination, "destination", "d", ".", "`directory` for the file")
+	cmd.Flags().BoolVar(&untar, "untar", false, "unpack the chart into a directory of its name, which must not be there yet")
 	cmd.Flags().BoolVar(&options.CheckTag, "check-tag", false, "fail if the tag no longer names the digest beside it")
 	selectorFlags(cmd, &options.Selector)
 	a.lenientFlag(cmd)
@@ -55,7 +57,7 @@ func (a *app) fetch(ctx context.Context, ref registry.Reference, options chart.P
 	return client.Pull(ctx, ref, options)
 }
 
-func (a *app) pull(ctx context.Context, ref registry.Reference, destination string, options chart.PullOptions) error {
+func (a *app) pull(ctx context.Context, ref registry.Reference, destination string, untar bool, options chart.PullOptions) error {
 	pulled, err := a.fetch(ctx, ref, options)
 	if err != nil {
 		return err
@@ -64,7 +66,7 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, destination stri
 	if err := a.check(pulled); err != nil {
 		return err
 	}
-	path, err := pulled.Save(ctx, destination)
+	path, err := place(ctx, pulled, destination, untar)
 	if err != nil {
 		return err
 	}

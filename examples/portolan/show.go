@@ -51,7 +51,7 @@ func (a *app) show(ctx context.Context, what string, ref registry.Reference, opt
 		return err
 	}
 	defer pulled.Close()
-	if _, err := pulled.Archive.PeekMetadata(); err != nil {
+	if _, err := pulled.Archive.Metadata(); err != nil {
 		return fmt.Errorf("%s: %w", pulled.Origin.Resolved, err)
 	}
 	found := map[string]string{}
