@@ -37,6 +37,7 @@ type Archive struct {
 	size    int64
 	limits  Limits
 	lenient bool
+	stream  *int64                   // bytes that it may decompress to, shared with others; nil: what limits says
 	known   atomic.Pointer[Metadata] // what a whole read found; see checkedMetadata
 }
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
+	"path"
 	"strings"
 
 	"github.com/portolan-oci/portolan/internal/limit"
@@ -17,39 +17,30 @@ import (
 // are yet to be read. Everything is opened through an os.Root, so that nobody
 // who swaps a link meanwhile leads a read out of the chart.
 type directory struct {
-	path   string
-	root   *os.Root
-	limits Limits
+	tree
 	rules  ignoreRules
-	names  *nameSet
-	visits int          // see visit
-	files  []sourceFile // sorted by name
-	total  int64
+	packed []sourceFile // archives in charts/
+	files  []sourceFile // of the package, in its order
 	meta   *Metadata
 }
 
-// sourceFile is a file to be packaged.
-type sourceFile struct {
-	name string // below the root, with slashes
-	size int64
-	data []byte // Chart.yaml's content, which an option may have changed; nil for all others
-}
-
-// openDirectory lists the files of a chart directory. The caller closes it.
+// openDirectory lists the files of a chart directory and reads the archives in
+// it. The caller closes it.
 func openDirectory(ctx context.Context, dir string, limits Limits) (*directory, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{path: dir, root: root, limits: limits, names: newNameSet()}
+	d := &directory{tree: *newTree(dir, limits)}
+	d.root = root
 	if err := d.list(ctx); err != nil {
-		root.Close()
+		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *directory) Close() error { return d.root.Close() }
+func (d *directory) Close() error { return errors.Join(d.close(), d.root.Close()) }
 
 func (d *directory) list(ctx context.Context) error {
 	rules, err := d.readSmall(ignoreFile)
@@ -62,7 +53,14 @@ func (d *directory) list(ctx context.Context) error {
 	if err := d.walk(ctx, ".", nil, false); err != nil {
 		return err
 	}
-	slices.SortFunc(d.files, func(a, b sourceFile) int { return strings.Compare(a.name, b.name) })
+	for _, f := range d.packed {
+		if err := d.visit(d.fault, path.Join(f.in.source, f.rel)); err != nil {
+			return err
+		}
+		if err := d.expand(ctx, f); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -71,58 +69,24 @@ func (d *directory) add(name string, size int64) error {
 	if strings.Contains(name, `\`) {
 		return d.fault(name, `has a \ in its name, which readers take for a directory`, ErrUnsafeArchive)
 	}
-	place, err := placeOf(name)
-	if err == nil && place.dropped {
-		return nil
-	}
-	if err == nil {
-		err = checkName(name, d.limits)
-	}
-	if err == nil {
-		err = d.names.add(name, false)
-	}
+	at, rel, p, err := d.top.place(name)
 	var ne *nameError
 	if errors.As(err, &ne) {
 		return d.fault(name, ne.problem, ne.kind)
 	}
-	if size > d.limits.File {
-		return d.fault(name, fmt.Sprintf("has %d bytes; the limit for a file is %d; list it in .helmignore if the chart does not need it", size, d.limits.File), ErrTooLarge)
+	f := sourceFile{in: at, rel: rel, size: size, offset: inDirectory}
+	switch p {
+	case leftOut:
+		return nil
+	case packedChart:
+		d.packed = append(d.packed, f)
+		return nil
 	}
-	if d.total += size; d.total > d.limits.Total {
-		return d.fault(name, fmt.Sprintf("brings the chart beyond its limit of %d bytes", d.limits.Total), ErrTooLarge)
-	}
-	if len(d.files) == d.limits.Entries {
-		return d.fault(name, fmt.Sprintf("is beyond the limit of %d files", d.limits.Entries), ErrTooLarge)
-	}
-	d.files = append(d.files, sourceFile{name: name, size: size})
-	return nil
+	at.files = append(at.files, f)
+	return d.take(d.fault, name, size)
 }
 
-func (d *directory) has(name string) bool {
-	return slices.ContainsFunc(d.files, func(f sourceFile) bool { return f.name == name })
-}
-
-// open opens a file for reading, and makes sure that it is still the one that
-// was listed, as far as that can be seen.
-func (d *directory) open(f sourceFile) (*os.File, error) {
-	r, err := d.root.Open(f.name)
-	if err != nil {
-		return nil, d.ioFault(f.name, err)
-	}
-	info, err := r.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() != f.size) {
-		err = errChanged
-	}
-	if err != nil {
-		r.Close()
-		return nil, d.ioFault(f.name, err)
-	}
-	return r, nil
-}
-
-var errChanged = errors.New("changed while the chart was packaged")
-
-// readSmall reads a file that is kept in memory.
+// readSmall reads a file that is kept in memory, and may not be listed.
 func (d *directory) readSmall(name string) ([]byte, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
@@ -146,12 +110,13 @@ func (d *directory) readSmall(name string) ([]byte, error) {
 	return data, d.ioFault(name, err)
 }
 
-func (d *directory) fault(name, problem string, err error) error {
-	return &ArchiveError{Path: d.path, Entry: name, Problem: problem, Err: err}
+// fault is an error about an entry of the directory itself.
+func (t *tree) fault(name, problem string, err error) error {
+	return &ArchiveError{Path: t.path, Entry: name, Problem: problem, Err: err}
 }
 
 // ioFault names the file in an error of the file system, once.
-func (d *directory) ioFault(name string, err error) error {
+func (t *tree) ioFault(name string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
@@ -160,5 +125,5 @@ func (d *directory) ioFault(name string, err error) error {
 	if errors.As(err, &pe) {
 		problem = pe.Err
 	}
-	return d.fault(name, problem.Error(), err)
+	return t.fault(name, problem.Error(), err)
 }

@@ -55,7 +55,14 @@ func (a *Archive) scan(r io.Reader, visit func(*Entry) error) error {
 	if err != nil {
 		return a.readFault("", err)
 	}
-	stream := limit.NewReader(zr, a.limits.stream())
+	most := a.limits.stream()
+	if a.stream != nil {
+		most = *a.stream
+	}
+	stream := limit.NewReader(zr, most)
+	if a.stream != nil {
+		defer func() { *a.stream -= stream.Count() }()
+	}
 	s := &scanner{a: a, tar: tar.NewReader(stream), names: newNameSet()}
 	for {
 		e, err := s.next()

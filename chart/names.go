@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -113,7 +114,7 @@ func checkName(name string, limits Limits) error {
 // 10,000 paths of 32 directories chance does so once in 10⁸ archives.
 type nameSet struct {
 	seed  maphash.Seed
-	paths map[uint64]pathNode // by the hash of the lower-cased path
+	paths map[uint64]pathNode // by the hash of the folded path
 }
 
 type pathNode struct {
@@ -137,7 +138,7 @@ func (s *nameSet) add(name string, dir bool) error {
 }
 
 func (s *nameSet) addOne(p string, dir, fresh bool) error {
-	key := maphash.String(s.seed, strings.ToLower(p))
+	key := maphash.String(s.seed, fold(p))
 	node := pathNode{maphash.String(s.seed, p), dir}
 	old, found := s.paths[key]
 	switch {
@@ -152,4 +153,27 @@ func (s *nameSet) addOne(p string, dir, fresh bool) error {
 		return &nameError{"is there twice", ErrUnsafeArchive}
 	}
 	return nil
+}
+
+// fold makes texts equal that differ in upper and lower case alone, as file
+// systems compare names (Unicode simple case folding). Unicode's normal forms
+// stay apart: where a file system holds two of them for one name, it is Unpack
+// that notices.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf {
+			if 'A' <= r && r <= 'Z' {
+				r += 'a' - 'A'
+			}
+			return r
+		}
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		if 'A' <= least && least <= 'Z' { // the Kelvin sign, the long s
+			least += 'a' - 'A'
+		}
+		return least
+	}, s)
 }

@@ -40,20 +40,34 @@ var maxTime = time.Unix(0o77777777777, 0)
 // Package writes the chart in dir to w as a .tgz archive whose bytes depend on
 // the files' names and content and on opts, and on nothing else: Chart.yaml
 // first, then all others in bytewise order of their paths, under the chart's
-// name, each with mode 0644, owner 0 and one time. Files are taken verbatim,
-// archives in charts/ too. It answers with the metadata of the package.
+// name, each with mode 0644, owner 0 and one time. Files are taken verbatim. It
+// answers with the metadata of the package.
+//
+// The charts in charts/ become directories there, as when Helm packages,
+// whether they stand there as directories or as .tgz archives, and at any
+// depth, archives within archives too. So a chart has the same package with
+// charts/buoy as with charts/buoy-1.2.3.tgz. The directory has the name that
+// the chart has in its Chart.yaml; two versions of one chart, which aliases may
+// want, become <name>-<version> each.
 //
 // Left out is what .helmignore lists (with Helm's rules, see its "ignore"
-// package) and what in charts/ begins with a dot or an underscore. Symbolic
-// links are followed within dir; one that leaves it is ErrUnsafeArchive, and
-// so are devices, pipes, and names that other systems cannot hold apart. What
-// Helm could not load afterwards is refused here: ErrInvalidMetadata (an
+// package) and what in charts/ begins with a dot or an underscore. As with
+// Helm, only dir's own .helmignore counts, and only for what stands in
+// directories: what an archive in charts/ holds is all packaged. Symbolic links
+// are followed within dir; one that leaves it is ErrUnsafeArchive, and so are
+// devices, pipes, and names that other systems cannot hold apart.
+//
+// What Helm could not load afterwards is refused here: ErrInvalidMetadata (an
 // apiVersion other than v1 and v2 included), ErrInvalidArchive for a
 // values.yaml or a values.schema.json that cannot be parsed (values beyond
-// 1 MiB are not looked at), ErrMissingDependency for a dependency that is not
-// in charts/. A directory without Chart.yaml matches ErrInvalidArchive and
-// ErrNotChart, content beyond the limits ErrTooLarge. On an error w holds an
-// incomplete archive, unless the error came before the first byte.
+// 1 MiB are not looked at) and for one version of one chart twice in a charts/,
+// ErrMissingDependency for a dependency that is not in charts/. An archive in
+// charts/ is read strictly: what Archive refuses of it (links, files of one
+// name, more than the limits) cannot be packaged, and the *ArchiveError names
+// that archive and the entry. A directory without Chart.yaml matches
+// ErrInvalidArchive and ErrNotChart, content beyond the limits ErrTooLarge;
+// they hold for the chart with all that it holds together. On an error w holds
+// an incomplete archive, unless the error came before the first byte.
 func Package(ctx context.Context, dir string, w io.Writer, opts *PackageOptions) (*Metadata, error) {
 	d, t, err := prepare(ctx, dir, opts)
 	if err != nil {
@@ -123,6 +137,10 @@ func prepare(ctx context.Context, dir string, opts *PackageOptions) (*directory,
 	if err = d.load(opts); err == nil {
 		err = d.check(ctx)
 	}
+	if err == nil {
+		err = d.arrange(&d.top, newNameSet())
+		slices.SortFunc(d.files, packageOrder)
+	}
 	if err != nil {
 		d.Close()
 		return nil, t, err
@@ -132,7 +150,7 @@ func prepare(ctx context.Context, dir string, opts *PackageOptions) (*directory,
 
 // load reads Chart.yaml once, for the metadata and for the package.
 func (d *directory) load(opts *PackageOptions) error {
-	data, err := d.chartYAML("")
+	data, err := d.chartYAML(&d.top)
 	if err != nil {
 		return err
 	}
@@ -141,7 +159,7 @@ func (d *directory) load(opts *PackageOptions) error {
 			return atPath(d.path, err)
 		}
 	}
-	requirements, err := d.requirements("")
+	requirements, err := d.requirements(&d.top)
 	if err != nil {
 		return err
 	}
@@ -152,13 +170,19 @@ func (d *directory) load(opts *PackageOptions) error {
 	if err == nil && m.APIVersion != APIVersionV1 && m.APIVersion != APIVersionV2 {
 		err = &MetadataError{Field: "apiVersion", Value: m.APIVersion, Problem: "is neither v1 nor v2"}
 	}
+	if err == nil {
+		// The directory in the package; what readers make of the others was
+		// checked by Validate.
+		if _, _, nerr := splitName(m.Name+"/"+chartFile, false); nerr != nil {
+			err = &MetadataError{Field: "name", Value: m.Name, Problem: "cannot be the name of a directory: it " + nerr.Error()}
+		}
+	}
 	if err != nil {
 		return atPath(d.path, err)
 	}
 	d.meta = m
-	i := slices.IndexFunc(d.files, func(f sourceFile) bool { return f.name == chartFile })
-	d.files = slices.Delete(d.files, i, i+1)
-	d.files = slices.Insert(d.files, 0, sourceFile{name: chartFile, size: int64(len(data)), data: data})
+	f := d.top.find(chartFile)
+	f.size, f.data = int64(len(data)), data
 	return nil
 }
 
@@ -209,7 +233,7 @@ func (d *directory) writeFile(ctx context.Context, tw *tar.Writer, f sourceFile,
 		ModTime:  t,
 	})
 	if err != nil {
-		return d.fault(f.name, err.Error(), err)
+		return d.faultAt(f.in, f.rel, err.Error(), err)
 	}
 	if f.data != nil {
 		_, err = io.Copy(tw, bytes.NewReader(f.data))
@@ -223,7 +247,7 @@ func (d *directory) writeFile(ctx context.Context, tw *tar.Writer, f sourceFile,
 	// One byte more than the header says tells whether the file has grown.
 	n, err := io.Copy(tw, io.LimitReader(&contextReader{ctx, r}, f.size+1))
 	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != f.size {
-		return d.fault(f.name, errChanged.Error(), errChanged)
+		return d.faultAt(f.in, f.rel, errChanged.Error(), errChanged)
 	}
 	return err
 }

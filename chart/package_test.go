@@ -126,6 +126,7 @@ func TestPackageRefuses(t *testing.T) {
 		{"unknown apiVersion", map[string]string{"Chart.yaml": "apiVersion: v9\nname: pier\nversion: 1.0.0\n"}, nil, chart.ErrInvalidMetadata, `apiVersion "v9"`},
 		{"not YAML", map[string]string{"Chart.yaml": "\tname: x"}, nil, chart.ErrInvalidMetadata, "Chart.yaml cannot be read"},
 		{"a list for a text", map[string]string{"Chart.yaml": "name: [a]"}, nil, chart.ErrInvalidMetadata, "name in Chart.yaml is a list"},
+		{"name with a drive letter", map[string]string{"Chart.yaml": "name: 'c:'\nversion: 1.0.0\n"}, nil, chart.ErrInvalidMetadata, `name "c:"`},
 		{"name with a path", map[string]string{"Chart.yaml": "name: ../x\nversion: 1.0.0\n"}, nil, chart.ErrInvalidMetadata, `name "../x"`},
 		{"file link outside", map[string]string{"Chart.yaml": chartYAML, "templates/x->": outside + "/secret"}, nil, chart.ErrUnsafeArchive, outside + "/secret"},
 		{"relative link outside", map[string]string{"Chart.yaml": chartYAML, "x->": "../../../../../../../../../../etc/hosts"}, nil, chart.ErrUnsafeArchive, `entry "x"`},
@@ -197,15 +198,6 @@ func TestPackageIgnoredLinksMayLeadOutside(t *testing.T) {
 	dir := write(t, t.TempDir(), map[string]string{"Chart.yaml": chartYAML, ".helmignore": "node_modules/\n*.lnk\n", "node_modules->": "/", "x.lnk->": "/etc/hosts"})
 	if got := contents(t, archive(t, packaged(t, dir, nil), nil)); len(got) != 2 {
 		t.Errorf("packaged %v", got)
-	}
-}
-
-func TestPackageKeepsPackedSubcharts(t *testing.T) {
-	sub := string(packaged(t, "testdata/charts/mariner", nil))
-	dir := write(t, t.TempDir(), map[string]string{"Chart.yaml": chartYAML + "dependencies: [{name: mariner}]\n", "charts/any-name.tgz": sub})
-	got := contents(t, archive(t, packaged(t, dir, nil), nil))
-	if got["charts/any-name.tgz"] != sub {
-		t.Error("the packed subchart has changed")
 	}
 }
 

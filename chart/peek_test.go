@@ -88,6 +88,7 @@ func TestSecondChartYAMLFoolsNothing(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	dir := write(t, t.TempDir(), map[string]string{"Chart.yaml": chartYAML, "charts/pier-1.2.3.tgz": string(data)})
 	if m, err := archive(t, data, nil).UnverifiedMetadata(); err != nil || m.Version != "1.2.3" {
 		t.Errorf("UnverifiedMetadata = %v, %v; it is told apart by its name alone", m, err)
 	}
@@ -98,6 +99,11 @@ func TestSecondChartYAMLFoolsNothing(t *testing.T) {
 		"Unpack":      func() error { _, err := archive(t, data, nil).Unpack(t.Context(), into); return err },
 		"Pack":        func() error { _, err := chart.Pack(t.Context(), path, nil); return err },
 		"PackArchive": func() error { _, err := chart.PackArchive(t.Context(), archive(t, data, nil), nil); return err },
+		"Package":     func() error { _, err := chart.Package(t.Context(), dir, io.Discard, nil); return err },
+		"Pack of a directory": func() error {
+			_, err := chart.Pack(t.Context(), dir, nil)
+			return err
+		},
 		// No version in the tag: the file's name comes from the archive.
 		"Save": func() error {
 			p := &chart.Pulled{Archive: archive(t, data, nil)}

@@ -12,92 +12,46 @@ import (
 	"strings"
 )
 
-// place says what a file is to Helm's loader by where it stands.
-type place struct {
-	chart   string // the directory of the chart that it belongs to; empty for the root
-	archive bool   // it is itself a chart, packaged
-	dropped bool   // charts/_x and charts/.x, which Helm does not read or package
-}
-
-// placeOf applies the rules for charts/ (helm/helm pkg/chart/v2/loader), at
-// each level of nesting: its children are chart directories, .tgz files and
-// .prov files; anything else makes the whole chart unloadable.
-func placeOf(name string) (place, error) {
-	var p place
-	rest := name
-	for {
-		below, in := strings.CutPrefix(rest, "charts/")
-		if !in || path.Ext(below) == ".prov" {
-			return p, nil
-		}
-		child, inside, deeper := strings.Cut(below, "/")
-		switch {
-		case child[0] == '_' || child[0] == '.':
-			p.dropped = true
-			return p, nil
-		case path.Ext(child) == ".tgz" && deeper:
-			return p, &nameError{"is in a directory named like an archive, which Helm cannot load", ErrInvalidArchive}
-		case path.Ext(child) == ".tgz":
-			p.archive = true
-			return p, nil
-		case !deeper:
-			return p, &nameError{"stands in charts/ and is no chart, which Helm cannot load; list it in .helmignore", ErrInvalidArchive}
-		}
-		p.chart = path.Join(p.chart, "charts", child)
-		rest = inside
-	}
-}
-
-// check reads what Helm reads when it packages: the metadata of the chart and
-// of those in charts/, and the files that would make the package unloadable.
+// check reads what Helm reads when it packages: the metadata of the charts in
+// charts/, and the files that would make the package unloadable.
 func (d *directory) check(ctx context.Context) error {
-	present := make(map[string]bool) // names of the charts directly in charts/
-	charts := make(map[string]bool)  // directories of charts within, checked
-	for _, f := range d.files {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		p, err := placeOf(f.name)
-		if err != nil {
-			return err
-		}
-		if p.chart != "" && !charts[p.chart] {
-			charts[p.chart] = true
-			m, err := d.metadataOf(p.chart)
-			if err != nil {
-				return err
-			}
-			if path.Dir(p.chart) == "charts" {
-				present[m.Name] = true
-			}
-		}
-		if p.archive {
-			m, err := d.packagedMetadata(f)
-			if err != nil {
-				return err
-			}
-			if p.chart == "" {
-				present[m.Name] = true
-			}
-			continue
-		}
-		if err := d.checkFile(f, p.chart); err != nil {
-			return err
-		}
+	if err := d.nameCharts(ctx, &d.top); err != nil {
+		return err
+	}
+	present := make(map[string]bool)
+	for _, c := range d.top.within {
+		present[c.name] = true
 	}
 	if missing := d.meta.missingDependencies(present); len(missing) > 0 {
 		return dependencyError(d.path, missing)
 	}
+	return d.checkFiles(ctx, &d.top)
+}
+
+func (d *directory) checkFiles(ctx context.Context, n *node) error {
+	for _, f := range n.files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := d.checkFile(f); err != nil {
+			return err
+		}
+	}
+	for _, c := range n.within {
+		if err := d.checkFiles(ctx, c); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// metadataOf reads the metadata of the chart in a directory; "" is the root.
-func (d *directory) metadataOf(dir string) (*Metadata, error) {
-	data, err := d.chartYAML(dir)
+// metadataOf reads the metadata of a chart in charts/.
+func (d *directory) metadataOf(n *node) (*Metadata, error) {
+	data, err := d.chartYAML(n)
 	if err != nil {
 		return nil, err
 	}
-	requirements, err := d.requirements(dir)
+	requirements, err := d.requirements(n)
 	if err != nil {
 		return nil, err
 	}
@@ -105,58 +59,70 @@ func (d *directory) metadataOf(dir string) (*Metadata, error) {
 	if err == nil {
 		err = m.Validate()
 	}
-	return m, atPath(path.Join(d.path, dir), err)
+	return m, atPath(path.Join(d.path, n.source), err)
 }
 
-func (d *directory) chartYAML(dir string) ([]byte, error) {
-	name := path.Join(dir, chartFile)
-	if d.has(name) {
-		return d.readSmall(name)
+func (d *directory) chartYAML(n *node) ([]byte, error) {
+	if f := n.find(chartFile); f != nil {
+		return d.read(*f)
 	}
 	problem := "has no Chart.yaml"
-	if _, err := d.root.Stat(name); err == nil {
-		problem = "leaves out its Chart.yaml by .helmignore"
+	if n.archive == "" {
+		if _, err := d.root.Stat(path.Join(n.source, chartFile)); err == nil {
+			problem = "leaves out its Chart.yaml by .helmignore"
+		}
 	}
-	return nil, d.fault(dir, problem, fmt.Errorf("%w: %w", ErrInvalidArchive, ErrNotChart))
+	return nil, d.faultAt(n, "", problem, fmt.Errorf("%w: %w", ErrInvalidArchive, ErrNotChart))
 }
 
-func (d *directory) requirements(dir string) ([][]byte, error) {
-	name := path.Join(dir, requirementsFile)
-	if !d.has(name) {
+func (d *directory) requirements(n *node) ([][]byte, error) {
+	f := n.find(requirementsFile)
+	if f == nil {
 		return nil, nil
 	}
-	data, err := d.readSmall(name)
+	data, err := d.read(*f)
 	return [][]byte{data}, err
 }
 
-// packagedMetadata reads a chart that stands packaged in charts/, whole, as
-// Helm will: it came from elsewhere, so what Helm tolerates is tolerated.
-func (d *directory) packagedMetadata(f sourceFile) (*Metadata, error) {
+// read reads a file that is kept in memory.
+func (d *directory) read(f sourceFile) ([]byte, error) {
+	if f.size > maxMetadata {
+		return nil, d.faultAt(f.in, f.rel, fmt.Sprintf("has more than %d bytes", maxMetadata), ErrTooLarge)
+	}
 	r, err := d.open(f)
 	if err != nil {
 		return nil, err
 	}
-	a, err := newArchive(path.Join(d.path, f.name), r, f.size, &ArchiveOptions{Limits: d.limits, Lenient: true})
-	if err != nil {
-		return nil, err
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, f.size+1))
+	if err == nil && int64(len(data)) != f.size {
+		err = errChanged
 	}
-	defer a.Close()
-	return a.Metadata()
+	return data, d.readFaultAt(f, err)
+}
+
+// readFaultAt names the file in an error of the file system.
+func (d *directory) readFaultAt(f sourceFile, err error) error {
+	if err == nil {
+		return nil
+	}
+	problem := err
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		problem = pe.Err
+	}
+	return d.faultAt(f.in, f.rel, problem.Error(), err)
 }
 
 // checkFile refuses what Helm would not load or package: values and locks that
 // are no YAML mappings, schemas that are no JSON.
-func (d *directory) checkFile(f sourceFile, chart string) error {
-	rest := f.name
-	if chart != "" {
-		rest = strings.TrimPrefix(rest, chart+"/")
-	}
-	switch rest {
+func (d *directory) checkFile(f sourceFile) error {
+	switch f.rel {
 	case "values.yaml", "Chart.lock", "requirements.lock":
 		if f.size > maxMetadata {
 			return nil // too large to hold in memory only for this
 		}
-		data, err := d.readSmall(f.name)
+		data, err := d.read(f)
 		if err != nil {
 			return err
 		}
@@ -165,7 +131,7 @@ func (d *directory) checkFile(f sourceFile, chart string) error {
 			if errors.Is(err, errExpanded) {
 				kind = ErrTooLarge
 			}
-			return d.fault(f.name, "cannot be read: "+err.Error(), kind)
+			return d.faultAt(f.in, f.rel, "cannot be read: "+err.Error(), kind)
 		}
 	case "values.schema.json":
 		r, err := d.open(f)
@@ -176,9 +142,9 @@ func (d *directory) checkFile(f sourceFile, chart string) error {
 		if err := checkJSON(r); err != nil {
 			var pe *fs.PathError
 			if errors.As(err, &pe) {
-				return d.ioFault(f.name, err)
+				return d.readFaultAt(f, err)
 			}
-			return d.fault(f.name, "is not JSON: "+err.Error(), ErrInvalidArchive)
+			return d.faultAt(f.in, f.rel, "is not JSON: "+err.Error(), ErrInvalidArchive)
 		}
 	}
 	return nil

@@ -12,17 +12,6 @@ import (
 	"syscall"
 )
 
-// visit counts what costs time, whether or not it ends in the package: the
-// directories, the links, and all that is reached through a link. Directories
-// full of links to each other hold no file, and multiply without end; files
-// that are there and left out may be as many as they are.
-func (d *directory) visit(name string) error {
-	if d.visits++; d.visits > d.limits.Entries {
-		return d.fault(name, fmt.Sprintf("is beyond the limit of %d directories, links and files behind links", d.limits.Entries), ErrTooLarge)
-	}
-	return nil
-}
-
 // walk lists what is below dir; above are the directories that lead there, and
 // linked tells that a link is among them.
 func (d *directory) walk(ctx context.Context, dir string, above []fs.FileInfo, linked bool) error {
@@ -46,7 +35,7 @@ func (d *directory) walk(ctx context.Context, dir string, above []fs.FileInfo, l
 		name := path.Join(dir, c.Name())
 		link := c.Type()&fs.ModeSymlink != 0
 		if link || linked || c.IsDir() {
-			if err := d.visit(name); err != nil {
+			if err := d.visit(d.fault, name); err != nil {
 				return err
 			}
 		}

@@ -39,6 +39,9 @@ func (l *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Count tells how many bytes were read from beneath.
+func (l *Reader) Count() int64 { return l.n }
+
 func (l *Reader) err() error { return fmt.Errorf("%w of %d bytes", ErrExceeded, l.max) }
 
 // ReadAll reads r to its end; its error matches ErrExceeded when that is
