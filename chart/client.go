@@ -25,6 +25,9 @@ type ClientOptions struct {
 	Policy cache.Policy
 	// Archives bounds the archives that Pull and Kept open.
 	Archives ArchiveOptions
+	// Verifier decides about every chart that Pull finds, before a byte of its
+	// archive is asked for or handed out. nil: nobody does.
+	Verifier Verifier
 	// Progress watches content on its way over the network. nil: nobody does.
 	Progress Progress
 }
@@ -37,6 +40,7 @@ type Client struct {
 	cache    *cache.Store
 	policy   cache.Policy
 	archives ArchiveOptions
+	verifier Verifier
 	progress Progress
 }
 
@@ -51,6 +55,7 @@ func NewClient(options *ClientOptions) (*Client, error) {
 		cache:    options.Cache,
 		policy:   options.Policy,
 		archives: options.Archives,
+		verifier: options.Verifier,
 		progress: options.Progress,
 	}
 	if c.cache == nil {

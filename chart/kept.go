@@ -47,8 +47,9 @@ func (c *Client) keepContent(ctx context.Context, packed *Packed, desc ocispec.D
 // Kept opens the chart that Keep stored under ref, whose tag is required, or
 // one of that reference which the cache holds whole since it was pushed or
 // pulled. It makes no request, and matches registry.ErrNotFound when there is
-// none, or none with the digest of ref where that has one. The caller closes
-// it.
+// none, or none with the digest of ref where that has one. It is there to be
+// pushed: the client's Verifier is not asked, as it is for what comes from a
+// registry. The caller closes it.
 func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, error) {
 	if ref.Tag == "" {
 		return nil, &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrInvalidReference,

@@ -28,4 +28,7 @@ type Origin struct {
 	// Confirmed is when the registry last said that the tag names the
 	// manifest; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
+	// VerifiedBy tells who vouches for the manifest, as the client's Verifier
+	// answered. Empty: nobody was asked, or nobody had to vouch.
+	VerifiedBy []string `json:"verifiedBy,omitempty"`
 }

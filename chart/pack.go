@@ -35,6 +35,10 @@ type PackOptions struct {
 	// directory none. A link, a directory or a pipe of that name is
 	// ErrUnsafeArchive; a path that is given here may be a link.
 	Provenance string
+	// Signer makes the provenance file anew, and one beside the archive is not
+	// looked at; together with Provenance it is an error. nil: nothing is
+	// signed.
+	Signer Signer
 	// Lenient packs archives that only a lenient reader takes, see
 	// ArchiveOptions.
 	Lenient bool
@@ -51,7 +55,7 @@ type PackOptions struct {
 //
 // Errors are those of Package, Open and Archive.Metadata, and the file
 // system's; ErrTooLarge also where the manifest would exceed the 4 MiB that
-// registries take. The caller closes the result.
+// registries take, and those of the Signer. The caller closes the result.
 func Pack(ctx context.Context, dirOrArchive string, opts *PackOptions) (*Packed, error) {
 	o := PackOptions{}
 	if opts != nil {
@@ -74,7 +78,7 @@ func Pack(ctx context.Context, dirOrArchive string, opts *PackOptions) (*Packed,
 		return nil, err
 	}
 	var found fs.FileInfo
-	if beside := dirOrArchive + ".prov"; o.Provenance == "" {
+	if beside := dirOrArchive + ".prov"; o.Provenance == "" && o.Signer == nil {
 		found, err = provenanceBeside(beside)
 		switch {
 		case err == nil:
@@ -140,10 +144,10 @@ func packArchive(ctx context.Context, a *Archive, opts *PackOptions, found fs.Fi
 		Layer:    ocispec.Descriptor{MediaType: LayerMediaType, Digest: hash.Digest(), Size: a.Size()},
 	}
 	layers := []ocispec.Descriptor{p.Layer}
-	if opts.Provenance != "" {
-		if p.provenance, err = readProvenance(opts.Provenance, found); err != nil {
-			return nil, err
-		}
+	if p.provenance, err = provenanceFor(ctx, a, opts, found); err != nil {
+		return nil, err
+	}
+	if p.provenance != nil {
 		d := describe(ProvenanceMediaType, p.provenance)
 		p.Provenance = &d
 		layers = append(layers, d)

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,6 +41,8 @@ type Pulled struct {
 	Origin Origin
 	// Version is the tag read as a version; see Resolved.Version.
 	Version string
+
+	provenance *provenance
 }
 
 // Close closes the archive. It may be called again.
@@ -48,9 +51,11 @@ func (p *Pulled) Close() error { return p.Archive.Close() }
 // Pull fetches the chart that ref names and opens it. Through an empty cache,
 // or without one, a tag costs two GETs: manifest and archive; a tag whose
 // manifest the cache holds costs one HEAD; a digest that it holds, nothing.
-// Memory use does not depend on the chart's size.
+// Memory use does not depend on the chart's size. The client's Verifier, if it
+// has one, is asked between the two, at the cost of what it asks for itself;
+// without one, the provenance file is left where it is.
 //
-// Errors: *NoMatchError; ErrNotChart when something else is there;
+// Errors: *NoMatchError; ErrVerification, or any other of the Verifier's; ErrNotChart when something else is there;
 // ErrInvalidManifest; ErrTooLarge when the manifest announces an archive beyond
 // the client's limits; ErrInvalidArchive when it is no gzip file;
 // registry.ErrDigestMismatch when bytes are not what they should be;
@@ -66,15 +71,20 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 		return nil, err
 	}
 	var p *Pulled
+	var parts *Layers
 	err = choose(ctx, src, ref, options.Selector, func(ch choice) error {
 		layers, res, err := manifest(ctx, src, ref, ch)
 		if err != nil {
 			return err
 		}
-		p = newPulled(ref, ch, layers, res)
+		p, parts = newPulled(ref, ch, layers, res), layers
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	p.provenance = &provenance{source: src, ref: p.Origin.Resolved, desc: p.Provenance}
+	if err := c.verify(ctx, src, p, parts); err != nil {
 		return nil, err
 	}
 	if err := c.checkSize(p.Layer); err != nil {
@@ -133,27 +143,54 @@ func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Reso
 // again. The error matches registry.ErrDigestMismatch when the archive has
 // changed since it was pulled.
 func (p *Pulled) Save(ctx context.Context, dir string) (string, error) {
-	name, err := p.fileName()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", p.Origin.Resolved, err)
-	}
-	content, err := verify.NewReader(p.Archive.Reader(), p.Layer)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", err
-	}
-	target := filepath.Join(dir, name)
-	f, err := atomicfile.Create(target, 0o666)
+	target, f, err := p.stage(ctx, dir)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	if _, err := io.Copy(f, &contextReader{ctx, content}); err != nil {
-		return "", fmt.Errorf("save %s: %w", p.Origin.Resolved, err)
-	}
 	return target, f.Commit()
+}
+
+// SaveWithProvenance is Save, with the provenance file beside the archive as
+// <name>-<version>.tgz.prov, where "helm verify" and Pack look for it. Both
+// are there or neither. The error matches registry.ErrNotFound, and nothing is
+// written, where the chart has none; others as for Save and ReadProvenance.
+func (p *Pulled) SaveWithProvenance(ctx context.Context, dir string) (archive, prov string, err error) {
+	data, err := p.ReadProvenance(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	archive, f, err := p.stage(ctx, dir)
+	if err != nil {
+		return "", "", err
+	}
+	defer f.Close()
+	prov = archive + provSuffix
+	return archive, prov, commitBoth(f, prov, data, false)
+}
+
+// stage writes the archive beside the place where it is to be.
+func (p *Pulled) stage(ctx context.Context, dir string) (string, *atomicfile.File, error) {
+	name, err := p.fileName()
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
+	}
+	content, err := verify.NewReader(p.Archive.Reader(), p.Layer)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", nil, err
+	}
+	target := filepath.Join(dir, name)
+	f, err := atomicfile.Create(target, 0o666)
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := io.Copy(f, &contextReader{ctx, content}); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("save %s: %w", p.Origin.Resolved, err), f.Close())
+	}
+	return target, f, nil
 }
 
 func (p *Pulled) fileName() (string, error) {

@@ -31,7 +31,9 @@ type Resolved struct {
 }
 
 // Resolve answers what ref means now: its digest, its tag, or the version
-// that selector chooses. It does not look at whether that is a chart. A tag
+// that selector chooses. It does not look at whether that is a chart, nor
+// whether anybody vouches for it: Pull of the reference that it returns asks
+// the client's Verifier about that very digest, and that version. A tag
 // costs one HEAD, a range or nothing the tag list besides, a digest that the
 // cache holds nothing.
 //
