@@ -1,9 +1,7 @@
 package chart
 
 import (
-	"context"
 	"errors"
-	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -98,17 +96,4 @@ func (c *Client) source(ref registry.Reference) (*cache.Source, error) {
 		return nil, err
 	}
 	return c.cache.Through(repo, ref, c.policy), nil
-}
-
-// manifest reads the chart manifest that was chosen.
-func manifest(ctx context.Context, src *cache.Source, ref registry.Reference, ch choice) (*Layers, cache.Resolution, error) {
-	content, res, err := src.FetchManifest(ctx, ch.object)
-	if err != nil {
-		return nil, res, err
-	}
-	layers, err := ReadManifest(content, res.Descriptor.MediaType)
-	if err != nil {
-		return nil, res, fmt.Errorf("%s: %w", ch.in(ref), err)
-	}
-	return layers, res, nil
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -45,35 +44,69 @@ func (c *Client) keepContent(ctx context.Context, packed *Packed, desc ocispec.D
 }
 
 // Kept opens the chart that Keep stored under ref, whose tag is required, or
-// one of that reference which the cache holds whole since it was pushed or
-// pulled. It makes no request, and matches registry.ErrNotFound when there is
-// none, or none with the digest of ref where that has one. It is there to be
-// pushed: the client's Verifier is not asked, as it is for what comes from a
-// registry. The caller closes it.
+// one of that reference whose archive the cache holds since it was pushed or
+// pulled. It matches registry.ErrNotFound when there is none, or none with the
+// digest of ref where that has one. It is there to be pushed: the client's
+// Verifier is not asked, as it is for what comes from a registry. The caller
+// closes it.
+//
+// A chart that was packed here costs no request. Of one that was pulled, the
+// config and the provenance file may never have been asked for: each that is
+// missing costs one GET, and is registry.ErrNotFound offline. Whoever opens it
+// to push it on vouches for it, so it is read to its end and held against its
+// config, with the errors of Pulled.Check.
 func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, error) {
 	if ref.Tag == "" {
 		return nil, &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrInvalidReference,
 			Err: errors.New("no tag"), Hint: "name the version that was packed, as in " + ref.Name() + ":1.0.0"}
 	}
+	src := c.cache.Through(nil, ref, c.policy)
 	root, err := c.cache.Pinned(ctx, ref)
+	packedHere := err == nil
 	if errors.Is(err, registry.ErrNotFound) {
-		root, err = c.cache.Through(nil, ref, c.policy).Resolve(ctx, ref.Tag)
+		if root, err = src.Resolve(ctx, ref.Tag); err == nil && !c.policy.Offline {
+			src, err = c.source(ref)
+		}
 	}
 	if err == nil && ref.Digest != "" && root.Digest != ref.Digest {
 		err = registry.ErrNotFound
 	}
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, noneKept(ref)
+	}
 	var packed *Packed
 	if err == nil {
-		packed, err = c.openKept(ctx, root)
+		packed, err = c.openKept(ctx, src, root)
 	}
-	if errors.Is(err, registry.ErrNotFound) {
-		return nil, &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrNotFound,
-			Err: errors.New("no chart was packed under this reference"), Hint: "package its directory under it first, or push the directory"}
+	if err == errNoArchive {
+		return nil, noneKept(ref)
+	}
+	if err == nil && !packedHere {
+		if err = packed.check(ctx); err != nil {
+			err = errors.Join(err, packed.Close())
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("packed chart %s: %w", ref, err)
 	}
 	return packed, nil
+}
+
+// errNoArchive: the cache knows the chart, and has not its archive.
+var errNoArchive = errors.New("archive is not in the cache")
+
+func noneKept(ref registry.Reference) error {
+	return &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrNotFound,
+		Err: errors.New("no chart was packed under this reference"), Hint: "package its directory under it first, or push the directory"}
+}
+
+// check holds the archive against the config.
+func (p *Packed) check(ctx context.Context) error {
+	m, err := p.archive.readMetadata(&contextReader{ctx, p.archive.section()})
+	if err != nil {
+		return err
+	}
+	return sameMetadata(p.Metadata, m)
 }
 
 // Release ends the keeping of a chart under ref, after a Push say. From then
@@ -82,10 +115,13 @@ func (c *Client) Release(ctx context.Context, ref registry.Reference) error {
 	return c.cache.Unpin(ctx, ref)
 }
 
-func (c *Client) openKept(ctx context.Context, root ocispec.Descriptor) (*Packed, error) {
+// openKept opens what the cache holds of a chart, and reads from src what is
+// small and not there. Without the archive there is nothing to open: a listing
+// leaves manifests and configs behind.
+func (c *Client) openKept(ctx context.Context, src *cache.Source, root ocispec.Descriptor) (*Packed, error) {
 	p := &Packed{Manifest: root}
 	var err error
-	if p.manifest, err = c.small(ctx, root); err != nil {
+	if p.manifest, err = readSmall(ctx, src, root); err != nil {
 		return nil, err
 	}
 	layers, err := ReadManifest(p.manifest, root.MediaType)
@@ -93,31 +129,28 @@ func (c *Client) openKept(ctx context.Context, root ocispec.Descriptor) (*Packed
 		return nil, err
 	}
 	p.Config, p.Layer, p.Provenance = layers.Config, layers.Chart, layers.Provenance
-	if p.config, err = c.small(ctx, p.Config); err != nil {
-		return nil, err
-	}
-	if p.Metadata, err = ParseConfig(p.config); err != nil {
-		return nil, err
-	}
-	if p.Provenance != nil {
-		if p.provenance, err = c.small(ctx, *p.Provenance); err != nil {
-			return nil, err
-		}
-	}
 	content, err := c.cache.Open(ctx, p.Layer)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, errNoArchive
+	}
 	if err != nil {
 		return nil, err
+	}
+	if err := p.complete(ctx, src); err != nil {
+		return nil, errors.Join(err, content.Close())
 	}
 	p.archive, err = NewArchive(content, content.Size(), &c.archives)
 	return p, err
 }
 
-// small reads content of the cache that fits in memory.
-func (c *Client) small(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
-	content, err := c.cache.Open(ctx, desc)
-	if err != nil {
-		return nil, err
+// complete reads what goes with the archive.
+func (p *Packed) complete(ctx context.Context, src *cache.Source) (err error) {
+	if p.config, err = readSmall(ctx, src, p.Config); err != nil {
+		return err
 	}
-	defer content.Close()
-	return limit.ReadAll(io.Reader(content), maxManifest)
+	if p.Metadata, err = ParseConfig(p.config); err != nil || p.Provenance == nil {
+		return err
+	}
+	p.provenance, err = readSmall(ctx, src, *p.Provenance)
+	return err
 }

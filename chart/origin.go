@@ -19,6 +19,9 @@ type Origin struct {
 	Resolved registry.Reference `json:"resolved"`
 	// How is how it was chosen: see Resolved.How.
 	How string `json:"how"`
+	// Index is the digest of the image index that Resolved names and that
+	// Manifest was found in; empty: Resolved names the chart's manifest itself.
+	Index digest.Digest `json:"index,omitempty"`
 	// Manifest and Layer are the digests of the manifest and of the archive.
 	Manifest digest.Digest `json:"manifest"`
 	Layer    digest.Digest `json:"layer"`

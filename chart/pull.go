@@ -41,7 +41,14 @@ type Pulled struct {
 	Origin Origin
 	// Version is the tag read as a version; see Resolved.Version.
 	Version string
+	// OwnVersion is the chart's version by its manifest (annotation
+	// org.opencontainers.image.version) where that is another than Version:
+	// behind a tag such as latest, or one that is wrong (helm#12255). Empty:
+	// the same, or the manifest says none. Check tells what Chart.yaml says.
+	OwnVersion string
 
+	src        *cache.Source
+	name       string // Selector.Chart
 	provenance *provenance
 }
 
@@ -55,7 +62,16 @@ func (p *Pulled) Close() error { return p.Archive.Close() }
 // has one, is asked between the two, at the cost of what it asks for itself;
 // without one, the provenance file is left where it is.
 //
-// Errors: *NoMatchError; ErrVerification, or any other of the Verifier's; ErrNotChart when something else is there;
+// Where an image index stands, it pulls the one chart in it, with one GET more
+// for its manifest and still one HEAD when nothing has changed: the manifest
+// that the index calls a chart's (artifactType), or else, of those that are
+// given no type and no platform, the one whose config is a chart's. Of these
+// 16 are read at most, with a GET each. Indexes within the index are not looked
+// into.
+//
+// Errors: *NoMatchError; ErrVerification, or any other of the Verifier's;
+// ErrNotChart when something else is there, an *IndexError for an index;
+// ErrAmbiguous for one with several charts, see Selector.Chart;
 // ErrInvalidManifest; ErrTooLarge when the manifest announces an archive beyond
 // the client's limits; ErrInvalidArchive when it is no gzip file;
 // registry.ErrDigestMismatch when bytes are not what they should be;
@@ -70,21 +86,17 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	if err != nil {
 		return nil, err
 	}
-	var p *Pulled
-	var parts *Layers
-	err = choose(ctx, src, ref, options.Selector, func(ch choice) error {
-		layers, res, err := manifest(ctx, src, ref, ch)
-		if err != nil {
-			return err
-		}
-		p, parts = newPulled(ref, ch, layers, res), layers
-		return nil
-	})
+	there, err := stands(ctx, src, ref, options.Selector)
 	if err != nil {
 		return nil, err
 	}
+	at, err := there.chart(ctx, options.Selector.Chart)
+	if err != nil {
+		return nil, err
+	}
+	p := newPulled(there, at, options.Selector.Chart)
 	p.provenance = &provenance{source: src, ref: p.Origin.Resolved, desc: p.Provenance}
-	if err := c.verify(ctx, src, p, parts); err != nil {
+	if err := c.verify(ctx, src, p, at.layers); err != nil {
 		return nil, err
 	}
 	if err := c.checkSize(p.Layer); err != nil {
@@ -114,31 +126,36 @@ func (c *Client) checkSize(layer ocispec.Descriptor) error {
 	return nil
 }
 
-func newPulled(ref registry.Reference, ch choice, layers *Layers, res cache.Resolution) *Pulled {
-	resolved := newResolved(ref, ch, res)
+func newPulled(there *standing, at *found, name string) *Pulled {
+	resolved := newResolved(there.ref, there.choice, there.res)
 	return &Pulled{
-		Manifest:   res.Descriptor,
-		Config:     layers.Config,
-		Layer:      layers.Chart,
-		Provenance: layers.Provenance,
+		Manifest:   at.manifest,
+		Config:     at.layers.Config,
+		Layer:      at.layers.Chart,
+		Provenance: at.layers.Provenance,
 		Version:    resolved.Version,
+		OwnVersion: at.ownVersion(resolved.Version),
 		Origin: Origin{
-			Requested: ref,
+			Requested: there.ref,
 			Resolved:  resolved.Reference,
 			How:       resolved.How,
-			Manifest:  res.Descriptor.Digest,
-			Layer:     layers.Chart.Digest,
+			Index:     at.index,
+			Manifest:  at.manifest.Digest,
+			Layer:     at.layers.Chart.Digest,
 			Confirmed: resolved.Confirmed,
 		},
+		src:  there.src,
+		name: name,
 	}
 }
 
 // Save writes the archive to <name>-<version>.tgz in dir, which is made if it
 // is missing, and returns the path. The name is the last element of the
-// repository, so that a chart cannot choose which file it replaces; the
-// version is the tag's. Where the tag is none it is that of Chart.yaml, for
-// which the archive is read to its end, with the errors of Archive.Metadata;
-// else it is not looked into. The file is there whole or not at all, and
+// repository, so that a chart cannot choose which file it replaces, or the
+// Selector.Chart that was found in an image index; the version is the tag's.
+// Where the tag is none it is that of Chart.yaml, for which the archive is read
+// to its end, with the errors of Archive.Metadata; else it is not looked into.
+// The file is there whole or not at all, and
 // replaces one of that name; it is not forced to the disk, since it can be had
 // again. The error matches registry.ErrDigestMismatch when the archive has
 // changed since it was pulled.
@@ -202,5 +219,12 @@ func (p *Pulled) fileName() (string, error) {
 		}
 		version = m.Version
 	}
-	return path.Base(p.Origin.Resolved.Repository) + "-" + version + ".tgz", nil
+	name := path.Base(p.Origin.Resolved.Repository)
+	if p.Origin.Index != "" && p.name != "" {
+		if name = p.name; (&Metadata{APIVersion: APIVersionV2, Name: name, Version: version}).Validate() != nil {
+			return "", &registry.Error{Op: "save", Reference: p.Origin.Resolved, Kind: registry.ErrInvalidReference,
+				Err: fmt.Errorf("%s is no name for a file", quoted(name))}
+		}
+	}
+	return name + "-" + version + ".tgz", nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
@@ -20,8 +21,12 @@ type Resolved struct {
 	// Version is the tag read as a version; empty where a digest decided, and
 	// for a tag that is no version.
 	Version string `json:"version,omitempty"`
-	// Manifest describes the manifest.
+	// Manifest describes what Reference is pinned to: a manifest, or an image
+	// index where the tag names one.
 	Manifest ocispec.Descriptor `json:"-"`
+	// Index is the digest of the image index in which the chart was found that
+	// Selector.Chart names; empty: none was looked into.
+	Index digest.Digest `json:"index,omitempty"`
 	// How is one of ByDigest, ByTag, ByVersion, ByRange, ByNewest.
 	How string `json:"how"`
 	// From tells whether the registry or the cache answered.
@@ -37,12 +42,20 @@ type Resolved struct {
 // costs one HEAD, a range or nothing the tag list besides, a digest that the
 // cache holds nothing.
 //
-// Errors: *NoMatchError; registry.ErrInvalidReference for a selector that is
+// A Selector.Chart makes it look, with the requests of Pull less that for the
+// archive. For a chart in an image index, Reference is then pinned to the
+// chart's own manifest, and has no tag, since the tag names the index.
+//
+// Errors: *NoMatchError; with Selector.Chart those of Pull for what stands
+// there; registry.ErrInvalidReference for a selector that is
 // no range or contradicts the reference; those of registry.Repository.
 func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector Selector) (*Resolved, error) {
 	src, err := c.source(ref)
 	if err != nil {
 		return nil, err
+	}
+	if selector.Chart != "" {
+		return resolveChart(ctx, src, ref, selector)
 	}
 	var resolved *Resolved
 	err = choose(ctx, src, ref, selector, func(ch choice) error {
@@ -54,6 +67,24 @@ func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector S
 		return nil
 	})
 	return resolved, err
+}
+
+// resolveChart pins a chart by its name, also within an image index.
+func resolveChart(ctx context.Context, src *cache.Source, ref registry.Reference, selector Selector) (*Resolved, error) {
+	there, err := stands(ctx, src, ref, selector)
+	if err != nil {
+		return nil, err
+	}
+	at, err := there.chart(ctx, selector.Chart)
+	if err != nil {
+		return nil, err
+	}
+	resolved := newResolved(ref, there.choice, there.res)
+	if at.index != "" {
+		resolved.Reference = ref.Repo().WithDigest(at.manifest.Digest)
+		resolved.Manifest, resolved.Index = at.manifest, at.index
+	}
+	return resolved, nil
 }
 
 func newResolved(ref registry.Reference, ch choice, res cache.Resolution) *Resolved {

@@ -19,6 +19,11 @@ type Selector struct {
 	Version string
 	// Prereleases lets pre-releases match a range that names none.
 	Prereleases bool
+	// Chart is the name that the chart must have, by the title of its manifest
+	// (annotation org.opencontainers.image.title). It chooses where a tag names
+	// an image index with several charts; elsewhere it only checks, and passes a
+	// manifest that says no name. Empty: any.
+	Chart string
 }
 
 // ErrNoMatch: no version in the repository is what was asked for. The error

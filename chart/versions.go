@@ -5,7 +5,11 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/opencontainers/go-digest"
+
+	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/internal/version"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -17,6 +21,27 @@ type Version struct {
 	// Tag is the tag itself.
 	Tag string `json:"tag"`
 
+	// The rest is there with VersionOptions.Metadata.
+
+	// Digest is that of what the tag names: a manifest, or an image index.
+	Digest digest.Digest `json:"digest,omitempty"`
+	// Created is when the chart was made, by its manifest (annotation
+	// org.opencontainers.image.created). Zero: the manifest does not say, or not
+	// as RFC 3339 writes it.
+	Created time.Time `json:"created,omitzero"`
+	// OwnVersion is the chart's version by its config where that is another
+	// than Version: the tag is wrong (helm#12255). Empty: the same.
+	OwnVersion string `json:"ownVersion,omitempty"`
+	// Metadata is what the config says; see Pulled.ReadConfig. It is the
+	// caller's. nil where Err is not.
+	Metadata *Metadata `json:"metadata,omitempty"`
+	// Err is why there is no Metadata: the tag names no chart (ErrNotChart,
+	// ErrAmbiguous), a broken one (ErrInvalidManifest, ErrInvalidMetadata,
+	// registry.ErrDigestMismatch), one that is gone (registry.ErrNotFound), or
+	// one that the registry does not give out (registry.ErrDenied). In JSON it
+	// is a text, "error".
+	Err error `json:"-"`
+
 	parsed version.Version
 }
 
@@ -27,6 +52,12 @@ type VersionOptions struct {
 	Version string
 	// Prereleases lists pre-releases too.
 	Prereleases bool
+	// Metadata looks up each version's manifest and config. Of the archive it
+	// reads nothing.
+	Metadata bool
+	// Chart is Selector.Chart, for tags that name an image index. It counts
+	// with Metadata only: it leaves no version out.
+	Chart string
 }
 
 // Versions lists the versions of the repository that ref names, newest first,
@@ -35,11 +66,26 @@ type VersionOptions struct {
 // and short tags such as 1.2 beside the full versions that they stand for.
 // It costs the pages of the tag list, and starts once they are read. An error
 // is yielded once and ends the sequence; no version at all is an empty one.
+//
+// Metadata costs two GETs a version through an empty cache, and one HEAD, or
+// nothing within Policy.MaxAge, once the cache holds them; one GET more for a
+// chart in an image index. Eight versions at a time are looked up, ahead of
+// whoever reads: one who stops early has paid for eight more. All of it has
+// ended when the loop has.
+//
+// A version that cannot be described says so in its Err and the listing goes
+// on. What would stop all of them ends it: registry.ErrUnauthorized,
+// registry.ErrRateLimited, no answer at all (registry.ErrUnavailable without a
+// status), and the context's end.
 func (c *Client) Versions(ctx context.Context, ref registry.Reference, options VersionOptions) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
-		all, err := c.versions(ctx, ref, options)
+		src, all, err := c.versions(ctx, ref, options)
 		if err != nil {
 			yield(Version{}, err)
+			return
+		}
+		if options.Metadata {
+			described(ctx, src, ref, options.Chart, all)(yield)
 			return
 		}
 		for _, v := range all {
@@ -50,20 +96,20 @@ func (c *Client) Versions(ctx context.Context, ref registry.Reference, options V
 	}
 }
 
-func (c *Client) versions(ctx context.Context, ref registry.Reference, options VersionOptions) ([]Version, error) {
+func (c *Client) versions(ctx context.Context, ref registry.Reference, options VersionOptions) (*cache.Source, []Version, error) {
 	in, err := inRange(options.Version, options.Prereleases)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	src, err := c.source(ref)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all, err := listVersions(ctx, src)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(all, func(v Version) bool { return !in(v.parsed) }), nil
+	return src, slices.DeleteFunc(all, func(v Version) bool { return !in(v.parsed) }), nil
 }
 
 // listVersions reads the whole tag list: registries do not sort by version.
