@@ -16,6 +16,7 @@ import (
 func selectorFlags(cmd *cobra.Command, s *chart.Selector) {
 	cmd.Flags().StringVar(&s.Version, "version", "", "a version, or a `range` as in ^1.2 (default: the newest stable version)")
 	cmd.Flags().BoolVar(&s.Prereleases, "devel", false, "consider pre-releases too")
+	cmd.Flags().StringVar(&s.Chart, "chart", "", "the chart's `name`, where a tag names an image index with several")
 }
 
 func (a *app) pullCommand() *cobra.Command {
@@ -116,45 +117,5 @@ func (a *app) resolveCommand() *cobra.Command {
 		},
 	}
 	selectorFlags(cmd, &selector)
-	return cmd
-}
-
-func (a *app) versionsCommand() *cobra.Command {
-	var options chart.VersionOptions
-	cmd := &cobra.Command{
-		Use:   "versions REPOSITORY",
-		Short: "List the versions of a chart, newest first",
-		Args:  args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
-			if err != nil {
-				return err
-			}
-			if ref.Object() != "" {
-				return usagef("%s: a repository, without tag and digest", ref)
-			}
-			client, err := a.chartClient(nil, ref.Host)
-			if err != nil {
-				return err
-			}
-			all := []chart.Version{}
-			for v, err := range client.Versions(cmd.Context(), ref, options) {
-				if err != nil {
-					return err
-				}
-				all = append(all, v)
-			}
-			if len(all) == 0 && options.Version != "" {
-				return fmt.Errorf("%s: %w %q", ref, chart.ErrNoMatch, options.Version)
-			}
-			return a.print(all, func(w *tabwriter.Writer) {
-				for _, v := range all {
-					fmt.Fprintln(w, v.Version)
-				}
-			})
-		},
-	}
-	cmd.Flags().StringVar(&options.Version, "version", "", "only those in this `range`")
-	cmd.Flags().BoolVar(&options.Prereleases, "devel", false, "list pre-releases too")
 	return cmd
 }
