@@ -58,6 +58,9 @@ func (x *exchange) scopeless() bool { return len(x.hint.Scopes) == 0 }
 // presign signs the first request where the registry's scheme is known.
 func (x *exchange) presign(ctx context.Context) (*signature, error) {
 	known := x.s.schemes.find(x.at, x.resource.Path, x.scopeless())
+	if known == nil && x.hint.Preemptive && x.s.mayCarrySecrets(x.at) {
+		known = &scheme{basic: true}
+	}
 	if known == nil {
 		return nil, nil
 	}

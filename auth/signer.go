@@ -55,6 +55,11 @@ type Hint struct {
 	// operation's first request, decide: a push begins with a HEAD, whose
 	// challenge asks for pull alone. Without scopes the challenge decides.
 	Scopes []Scope
+	// Preemptive sends a user name and password with the first request already
+	// where nothing is known of the host yet: some servers answer a request
+	// without them by 404 or by less, and never challenge. What may not carry
+	// secrets is sent without them, and may be challenged.
+	Preemptive bool
 }
 
 // Signer authenticates requests to registries. It remembers how each registry

@@ -68,6 +68,9 @@ type Error struct {
 	Op string
 	// Reference is what the operation was about.
 	Reference Reference
+	// URL is what it was about where no reference names it, without what could
+	// be a secret. May be empty.
+	URL string
 	// Kind is one of this package's sentinels, or nil.
 	Kind error
 	// StatusCode is that of the deciding HTTP response; 0: there was none.
@@ -88,6 +91,9 @@ func (e *Error) Error() string {
 	b.WriteString(e.Op)
 	if !e.Reference.IsZero() {
 		b.WriteString(" " + e.Reference.String())
+	}
+	if e.URL != "" {
+		b.WriteString(" " + redact.Text(e.URL, maxText))
 	}
 	text := ""
 	_, told := errors.AsType[*auth.Error](e.Err) // kind, status and codes, in its own words
