@@ -35,9 +35,12 @@ type PackOptions struct {
 	// directory none. A link, a directory or a pipe of that name is
 	// ErrUnsafeArchive; a path that is given here may be a link.
 	Provenance string
+	// ProvenanceBytes is the content of a .prov file that came from elsewhere;
+	// nil is none.
+	ProvenanceBytes []byte
 	// Signer makes the provenance file anew, and one beside the archive is not
-	// looked at; together with Provenance it is an error. nil: nothing is
-	// signed.
+	// looked at. nil: nothing is signed. Of Provenance, ProvenanceBytes and
+	// Signer, more than one is an error.
 	Signer Signer
 	// Lenient packs archives that only a lenient reader takes, see
 	// ArchiveOptions.
@@ -78,7 +81,7 @@ func Pack(ctx context.Context, dirOrArchive string, opts *PackOptions) (*Packed,
 		return nil, err
 	}
 	var found fs.FileInfo
-	if beside := dirOrArchive + ".prov"; o.Provenance == "" && o.Signer == nil {
+	if beside := dirOrArchive + ".prov"; o.Provenance == "" && o.ProvenanceBytes == nil && o.Signer == nil {
 		found, err = provenanceBeside(beside)
 		switch {
 		case err == nil:

@@ -23,15 +23,21 @@ type Signer interface {
 
 // provenanceFor returns the provenance file that opts ask for; nil for none.
 func provenanceFor(ctx context.Context, a *Archive, opts *PackOptions, found fs.FileInfo) ([]byte, error) {
+	given := 0
+	for _, is := range []bool{opts.Signer != nil, opts.Provenance != "", opts.ProvenanceBytes != nil} {
+		if is {
+			given++
+		}
+	}
 	switch {
-	case opts.Signer != nil && opts.Provenance != "":
-		return nil, errors.New("pack: both a provenance file and a signer are given: use one of them")
+	case given > 1:
+		return nil, errors.New("pack: of a provenance file, its content and a signer, more than one is given: use one of them")
 	case opts.Signer != nil:
 		return sign(ctx, a, opts.Signer)
 	case opts.Provenance != "":
 		return readProvenance(opts.Provenance, found)
 	}
-	return nil, nil
+	return opts.ProvenanceBytes, nil
 }
 
 func sign(ctx context.Context, a *Archive, signer Signer) ([]byte, error) {
