@@ -33,6 +33,7 @@ var ErrNoMatch = errors.New("no version matches")
 
 // NoMatchError tells what was asked for and what is there.
 type NoMatchError struct {
+	// Reference names the repository; zero for one that is no registry's.
 	Reference registry.Reference
 	// Wanted is the tag, version or range; empty: the newest stable version.
 	Wanted string
@@ -45,7 +46,9 @@ const named = 5
 
 func (e *NoMatchError) Error() string {
 	var b strings.Builder
-	b.WriteString(e.Reference.Name() + ": ")
+	if !e.Reference.IsZero() {
+		b.WriteString(e.Reference.Name() + ": ")
+	}
 	switch {
 	case e.Wanted == "" && len(e.Versions) > 0:
 		b.WriteString("no stable version, only pre-releases, which must be asked for")

@@ -1,0 +1,82 @@
+package chart
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// DependenciesError lists every dependency that an update or a build could not
+// have, in the order of Chart.yaml. It matches what each of them matches.
+type DependenciesError struct {
+	Total  int // how many there are, failed or not
+	Failed []*DependencyError
+}
+
+// maxNamed bounds how many failures a message spells out.
+const maxNamed = 20
+
+// Error prints all of them on one line; beyond twenty, their number.
+func (e *DependenciesError) Error() string {
+	if len(e.Failed) == 1 {
+		return e.Failed[0].Error()
+	}
+	texts := make([]string, 0, maxNamed+1)
+	for i, f := range e.Failed {
+		if i == maxNamed {
+			texts = append(texts, fmt.Sprintf("and %d more", len(e.Failed)-i))
+			break
+		}
+		texts = append(texts, fmt.Sprintf("(%d) %s", i+1, f))
+	}
+	return fmt.Sprintf("%d of %d dependencies failed: %s", len(e.Failed), e.Total, strings.Join(texts, "; "))
+}
+
+// Unwrap returns the failures.
+func (e *DependenciesError) Unwrap() []error {
+	all := make([]error, len(e.Failed))
+	for i, f := range e.Failed {
+		all[i] = f
+	}
+	return all
+}
+
+// DependencyError is the failure of one dependency.
+type DependencyError struct {
+	// Dependency is what was wanted: the declaration in an update, the lock's
+	// entry in a build. Not the caller's to change.
+	Dependency *Dependency
+	Err        error
+}
+
+func (e *DependencyError) Error() string {
+	text := "dependency " + shown(e.Dependency.Name)
+	if v := e.Dependency.Version; v != "" {
+		text += " " + shown(v)
+	}
+	if r := e.Dependency.Repository; r != "" {
+		text += " from " + shown(r)
+	}
+	return text + ": " + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *DependencyError) Unwrap() error { return e.Err }
+
+// joinDependencies makes one error of those of all dependencies, or nil. When
+// the caller has given up, that is all there is to say.
+func joinDependencies(ctx context.Context, of []*Dependency, errs []error) error {
+	all := &DependenciesError{Total: len(of)}
+	for i, err := range errs {
+		if err != nil {
+			all.Failed = append(all.Failed, &DependencyError{Dependency: of[i], Err: err})
+		}
+	}
+	switch {
+	case len(all.Failed) == 0:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("dependencies: %w", ctx.Err())
+	}
+	return all
+}

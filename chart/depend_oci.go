@@ -1,0 +1,185 @@
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/internal/verify"
+	"github.com/portolan-oci/portolan/internal/version"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// ociReference is the repository of a dependency: its name below what the
+// declaration names. Helm reads it so, and the lock is Helm's too, so that a
+// repository cannot be called otherwise than its chart here (helm#32529).
+func ociReference(dep *Dependency) (registry.Reference, error) {
+	return registry.ParseReference(strings.TrimRight(dep.Repository, "/") + "/" + dep.Name)
+}
+
+func (d *depending) resolveOCI(ctx context.Context, dep *Dependency) (*part, error) {
+	ref, err := ociReference(dep)
+	if err == nil {
+		err = d.allow(ctx, ref.Host)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if version.IsExact(dep.Version) {
+		p, err := d.fetchOCI(ctx, ref, dep.Name, dep.Version)
+		return p, doubledName(dep, err)
+	}
+	all, err := d.listings.do(ref.Name(), func() ([]Version, error) {
+		src, err := d.client.source(ref)
+		if err != nil {
+			return nil, err
+		}
+		return listVersions(ctx, src)
+	})
+	if err != nil {
+		return nil, doubledName(dep, err)
+	}
+	in, err := inRange(dep.Version, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range all {
+		if in(v.parsed) {
+			return d.fetchOCI(ctx, ref, dep.Name, v.Version)
+		}
+	}
+	return nil, &NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all}
+}
+
+// doubledName explains the mistake that most "not found" come from.
+func doubledName(dep *Dependency, err error) error {
+	repository := strings.TrimRight(dep.Repository, "/")
+	above, twice := strings.CutSuffix(repository, "/"+dep.Name)
+	if !twice || !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%w; the dependency's name is appended to its repository: %s may be what is meant", err, shown(above))
+}
+
+// fetchOCI stages the chart of a version, or of the tag that spells it
+// otherwise.
+func (d *depending) fetchOCI(ctx context.Context, ref registry.Reference, name, v string) (*part, error) {
+	return d.fetches.do(ref.Name()+" "+v, func() (*part, error) {
+		pulled, err := d.client.Pull(ctx, ref, PullOptions{Selector: Selector{Version: v}})
+		if err != nil {
+			return nil, err
+		}
+		defer pulled.Close()
+		if pulled.Origin.How == ByVersion {
+			v = pulled.Version
+		}
+		return d.stagePulled(ctx, pulled, name, v)
+	})
+}
+
+// stagePulled reads an archive to its end before it may stand in charts/: its
+// digest says what it is, not that it is good.
+func (d *depending) stagePulled(ctx context.Context, pulled *Pulled, name, v string) (*part, error) {
+	m, err := pulled.Archive.Metadata()
+	if err == nil {
+		err = checkContent(m, name, v)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", pulled.Origin.Resolved, err)
+	}
+	content, err := verify.NewReader(pulled.Archive.Reader(), pulled.Layer)
+	if err != nil {
+		return nil, err
+	}
+	p := &part{version: v, content: Pin{Manifest: pulled.Origin.Resolved.Digest, Layer: pulled.Layer.Digest}}
+	return p, d.stage.add(ctx, p, name+"-"+v+".tgz", content)
+}
+
+// rebuildOCI stages what the lock has, by its digest where it is pinned.
+func (d *depending) rebuildOCI(ctx context.Context, dep *Dependency, pin Pin) (*part, error) {
+	ref, err := ociReference(dep)
+	if err == nil {
+		err = d.allow(ctx, ref.Host)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if pin.Manifest == "" {
+		p, err := d.fetchOCI(ctx, ref, dep.Name, dep.Version)
+		return p, doubledName(dep, err)
+	}
+	ref = ref.WithTag(registry.TagOfVersion(dep.Version)).WithDigest(pin.Manifest)
+	return d.fetches.do(ref.String()+" "+pin.Layer.String(), func() (*part, error) {
+		if err := d.checkPin(ctx, ref); err != nil {
+			return nil, err
+		}
+		pulled, err := d.client.Pull(ctx, ref, PullOptions{})
+		if err != nil {
+			return nil, err
+		}
+		defer pulled.Close()
+		if pulled.Layer.Digest != pin.Layer {
+			return nil, &registry.Error{Op: "check lock", Reference: ref, Kind: registry.ErrDigestMismatch,
+				Err: fmt.Errorf("the manifest's archive is %s, and %s has %s", pulled.Layer.Digest, DigestsFile, pin.Layer)}
+		}
+		return d.stagePulled(ctx, pulled, dep.Name, dep.Version)
+	})
+}
+
+// checkPin asks whether the tag of ref still names the digest beside it: with a
+// HEAD where the manifest is here, and else with the GET that brings it.
+func (d *depending) checkPin(ctx context.Context, ref registry.Reference) error {
+	if d.options.SkipCheck || d.client.policy.Offline {
+		return nil
+	}
+	src, err := d.client.source(ref)
+	if err != nil {
+		return err
+	}
+	var now cache.Resolution
+	if _, here := d.client.cache.Through(nil, ref, d.client.policy).Lookup(ctx, ref.Digest.String()); here == nil {
+		now, err = src.Lookup(ctx, ref.Tag)
+	} else {
+		_, now, err = src.FetchManifest(ctx, ref.Tag)
+	}
+	if err != nil {
+		return err
+	}
+	if now.Descriptor.Digest != ref.Digest {
+		return moved(ref, "tag "+ref.Tag, ref.Digest, now.Descriptor.Digest)
+	}
+	return nil
+}
+
+func moved(ref registry.Reference, what string, from, to digest.Digest) error {
+	return &registry.Error{Op: "check lock", Reference: ref, Kind: registry.ErrTagMoved,
+		Err:  fmt.Errorf("%s was %s when the lock was made and is %s now", what, from, to),
+		Hint: "update the dependencies to take what is there now"}
+}
+
+// checkContent refuses a chart that is another than was asked for. A version of
+// one or two numbers may be the tag of a series.
+func checkContent(m *Metadata, name, wanted string) error {
+	other := func(what string) error {
+		return &ArchiveError{Problem: what, Err: ErrInvalidArchive}
+	}
+	if m.Name != name {
+		return other(fmt.Sprintf("is the chart %s where %s is wanted", quoted(m.Name), quoted(name)))
+	}
+	is, err := version.Parse(m.Version)
+	if err != nil {
+		return other(err.Error())
+	}
+	want, err := version.Parse(wanted)
+	if err == nil && version.SameVersion(is, want) {
+		return nil
+	}
+	if series, err := version.ParseConstraint(wanted); err == nil && (Version{Version: wanted}).short() && series.Check(is) {
+		return nil
+	}
+	return other(fmt.Sprintf("is version %s where %s is wanted", quoted(m.Version), quoted(wanted)))
+}
