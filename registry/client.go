@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	orasregistry "oras.land/oras-go/v2/registry"
-	"oras.land/oras-go/v2/registry/remote"
-
 	"github.com/portolan-oci/portolan/auth"
 )
 
@@ -46,6 +43,7 @@ type Client struct {
 	trustedRealms []string
 	userAgent     string
 	log           *slog.Logger
+	indexing      chan struct{} // holds one value while a list of referrers is being changed
 }
 
 // NewClient makes a client. Options may be nil; they are copied.
@@ -65,6 +63,7 @@ func NewClient(options *Options) (*Client, error) {
 		trustedRealms: slices.Clone(o.TrustedRealms),
 		userAgent:     o.UserAgent,
 		log:           o.Logger,
+		indexing:      make(chan struct{}, 1),
 	}
 	var err error
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
@@ -123,13 +122,8 @@ func (c *Client) Repository(ref Reference) (*Repository, error) {
 	if entry.err != nil {
 		return nil, WrapError("configure", ref.Repo(), entry.err)
 	}
-	r := &Repository{client: c, ref: ref.Repo()}
-	r.remote = &remote.Repository{
-		Client:          engine{r},
-		Reference:       orasregistry.Reference{Registry: apiHost(ref.Host), Repository: ref.Repository},
-		PlainHTTP:       entry.config.plainHTTP(ref.Host),
-		TagListMaxPages: maxTagPages,
-	}
+	r := &Repository{client: c, ref: ref.Repo(), plainHTTP: entry.config.plainHTTP(ref.Host)}
+	r.connect()
 	return r, nil
 }
 

@@ -9,11 +9,17 @@ import (
 
 // engine is what oras-go sends its requests through: the identity and the
 // transport of one repository, which make any registry look conforming.
-type engine struct{ repo *Repository }
+type engine struct {
+	repo *Repository
+	seen func(*http.Response) // each answer; nil: nobody looks
+}
 
 // Do implements the Client of oras-go's remote.Repository.
 func (e engine) Do(req *http.Request) (*http.Response, error) {
 	resp, err := e.send(req)
+	if err == nil && e.seen != nil {
+		e.seen(resp)
+	}
 	reference, isManifest := e.object(req, "manifests")
 	if err != nil || req.Method != http.MethodHead || !isManifest {
 		return resp, err
@@ -84,8 +90,9 @@ func (e engine) hint(req *http.Request) auth.Hint {
 		}
 	}
 	ref := e.repo.ref
-	return auth.Hint{
-		Resource: auth.Resource{Host: ref.Host, Path: ref.Repository},
-		Scopes:   []auth.Scope{auth.RepositoryScope(ref.Repository, actions...)},
+	scopes := []auth.Scope{auth.RepositoryScope(ref.Repository, actions...)}
+	if from := e.repo.mounts; from != "" {
+		scopes = append(scopes, auth.RepositoryScope(from, ActionPull))
 	}
+	return auth.Hint{Resource: auth.Resource{Host: ref.Host, Path: ref.Repository}, Scopes: scopes}
 }

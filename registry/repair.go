@@ -29,6 +29,9 @@ var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTT
 // repair makes the response of a registry what the spec promises, so that
 // what reads it need not know better.
 func (e engine) repair(resp *http.Response) (*http.Response, error) {
+	if _, ok := e.object(original(resp.Request), "referrers"); ok {
+		return repairReferrers(resp)
+	}
 	if isHTML(resp) && resp.StatusCode < 400 {
 		drain(resp.Body)
 		return nil, errNotRegistry

@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	orasregistry "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
 // Repository is one repository of a registry: a Target, a ReferenceFetcher, a
-// ReferencePusher and a TagLister. Its requests are stated with each method;
+// ReferencePusher, a TagLister and a ReferrerLister. Its requests are stated with each method;
 // a registry with bearer tokens adds one challenge and one token request for
 // each repository, set of actions and token lifetime. It is immutable and
 // safe for concurrent use.
@@ -21,10 +22,14 @@ import (
 // ErrRateLimited, ErrUnavailable, or the context's error, beside what it says
 // itself.
 type Repository struct {
-	client  *Client
-	ref     Reference
-	actions []string
-	remote  *remote.Repository
+	client    *Client
+	ref       Reference
+	plainHTTP bool
+	actions   []string
+	mounts    string // the repository from which blobs will be mounted; may be empty
+
+	remote    *remote.Repository
+	referrers *remote.Repository // finds out whether there is an API for them
 }
 
 var (
@@ -32,7 +37,27 @@ var (
 	_ ReferenceFetcher = (*Repository)(nil)
 	_ ReferencePusher  = (*Repository)(nil)
 	_ TagLister        = (*Repository)(nil)
+	_ ReferrerLister   = (*Repository)(nil)
 )
+
+// connect makes the engine's view of the repository, once r is complete.
+func (r *Repository) connect() {
+	r.remote = r.engine(engine{repo: r})
+	// What to do about a registry without the referrers API is decided here,
+	// see addReferrer: the engine's own way loses updates and deletes manifests.
+	_ = r.remote.SetReferrersCapability(true)
+	r.referrers = r.engine(engine{repo: r})
+}
+
+func (r *Repository) engine(e engine) *remote.Repository {
+	return &remote.Repository{
+		Client:               e,
+		Reference:            orasregistry.Reference{Registry: apiHost(r.ref.Host), Repository: r.ref.Repository},
+		PlainHTTP:            r.plainHTTP,
+		TagListMaxPages:      maxTagPages,
+		ReferrerListMaxPages: maxReferrerPages,
+	}
+}
 
 // manifestTypes are the media types that registries serve as manifests; all
 // else is a blob. They are oras-go's.
@@ -59,13 +84,8 @@ func (r *Repository) Reference() Reference { return r.ref }
 // all of them. A push that begins by looking would otherwise fetch a token to
 // pull and then another to push.
 func (r *Repository) WithActions(actions ...string) *Repository {
-	other := &Repository{client: r.client, ref: r.ref, actions: slices.Clone(actions)}
-	other.remote = &remote.Repository{
-		Client:          engine{other},
-		Reference:       r.remote.Reference,
-		PlainHTTP:       r.remote.PlainHTTP,
-		TagListMaxPages: r.remote.TagListMaxPages,
-	}
+	other := &Repository{client: r.client, ref: r.ref, plainHTTP: r.plainHTTP, actions: slices.Clone(actions), mounts: r.mounts}
+	other.connect()
 	return other
 }
 
@@ -128,21 +148,27 @@ func (r *Repository) Exists(ctx context.Context, target ocispec.Descriptor) (boo
 
 // Push stores a manifest with one PUT, or a blob with one POST and one PUT.
 // What is there already is sent again: ask Exists first where that matters.
+//
+// A manifest with a subject becomes one of its referrers, here too where the
+// registry has no API for them: the tag that lists them is then read and
+// written as well, with two GETs and one PUT more, see [Repository.Referrers].
 func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, content io.Reader) error {
+	ref := r.ref.WithDigest(expected.Digest)
+	if slices.Contains(manifestTypes, expected.MediaType) {
+		return r.pushManifest(ctx, expected, content, ref, expected.Digest.String())
+	}
 	body := newUpload(content, expected)
-	err := body.blame(r.remote.Push(ctx, expected, body))
-	return WrapError("push", r.ref.WithDigest(expected.Digest), err)
+	return WrapError("push", ref, body.blame(r.remote.Push(ctx, expected, body)))
 }
 
-// PushReference stores a manifest and lets the tag name it, with one PUT.
+// PushReference stores a manifest and lets the tag name it, with one PUT; see
+// Push for one with a subject.
 func (r *Repository) PushReference(ctx context.Context, expected ocispec.Descriptor, content io.Reader, reference string) error {
 	ref, err := r.object("push", reference)
 	if err != nil {
 		return err
 	}
-	body := newUpload(content, expected)
-	err = body.blame(r.remote.PushReference(ctx, expected, body, ref.Object()))
-	return WrapError("push", ref, err)
+	return r.pushManifest(ctx, expected, content, ref, ref.Object())
 }
 
 // Tag lets a tag name a manifest that is in the repository, with one GET and

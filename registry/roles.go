@@ -59,3 +59,17 @@ type TagLister interface {
 	// returned as it is. Most callers want the iterator, [Tags].
 	Tags(ctx context.Context, last string, fn func(tags []string) error) error
 }
+
+// ReferrerLister is a Source that knows which manifests refer to another one
+// as their subject: its signatures, attestations, bills of material (OCI image
+// spec 1.1, subject).
+type ReferrerLister interface {
+	// Referrers calls fn with each page of the manifests whose subject is
+	// desc, of one artifact type only unless that is empty. Order is the
+	// source's; a subject that is not there has referrers all the same, or
+	// none. The descriptors carry artifact type and annotations where the
+	// source knows them; nobody vouches for them. An error of fn ends the
+	// listing and is returned as it is. Most callers want the iterator,
+	// [Referrers].
+	Referrers(ctx context.Context, desc ocispec.Descriptor, artifactType string, fn func(referrers []ocispec.Descriptor) error) error
+}

@@ -29,6 +29,10 @@ type grant struct {
 // refusal where the identity is good and does not suffice.
 func (s *Server) authorized(w http.ResponseWriter, req *http.Request) bool {
 	scope, pull := wantedScope(req)
+	scopes := []string{scope}
+	if from := mountFrom(req); from != "" { // as in distribution, without which it would show foreign blobs
+		scopes = append(scopes, "repository:"+from+":pull")
+	}
 	switch s.options.Auth {
 	case Basic:
 		if s.known(req) || (s.options.AnonymousPull && pull) {
@@ -39,12 +43,12 @@ func (s *Server) authorized(w http.ResponseWriter, req *http.Request) bool {
 		return false
 	case Bearer:
 		token, _ := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
-		if s.tokens.allows(token, scope) {
+		if !slices.ContainsFunc(scopes, func(scope string) bool { return !s.tokens.allows(token, scope) }) {
 			return true
 		}
 		challenge := fmt.Sprintf(`Bearer realm="%s%s",service="registrytest"`, s.URL, tokenPath)
 		if scope != "" {
-			challenge += fmt.Sprintf(`,scope="%s"`, scope)
+			challenge += fmt.Sprintf(`,scope="%s"`, strings.Join(scopes, " "))
 		}
 		w.Header().Set("WWW-Authenticate", challenge)
 		writeError(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")

@@ -47,6 +47,12 @@ type Options struct {
 	Latency time.Duration
 	// PageSize is the most tags in one page. Zero: all.
 	PageSize int
+	// NoReferrers leaves out the referrers API, as distribution does: clients
+	// keep the list under a tag (OCI distribution spec 1.1, Referrers Tag
+	// Schema).
+	NoReferrers bool
+	// NoMount answers each mount of a blob with an upload, as the spec allows.
+	NoMount bool
 }
 
 // Server is a registry listening on a loopback port. It is safe for
@@ -77,8 +83,9 @@ func New(options *Options) *Server {
 	}
 	s.registry = conforming(ociserver.New(ocimem.New(), &ociserver.Options{
 		MaxListPageSize:         s.options.PageSize,
+		DisableReferrersAPI:     s.options.NoReferrers,
 		DisableSinglePostUpload: true, // as distribution does, which most registries are built on
-	}))
+	}), s.options)
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // broken connections are what it is for
 	if s.options.TLS {
