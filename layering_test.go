@@ -41,7 +41,7 @@ var layers = map[string]layer{
 	"internal/atomicfile": {},
 	"internal/limit":      {},
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},
-	"internal/ocijson":    {theirs: []string{imageSpec}},
+	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},
 	"internal/redact":     {},
 	"internal/tempfile":   {},
 	"internal/verify":     {ours: []string{"internal"}, theirs: []string{imageSpec, goDigest}},
@@ -52,6 +52,7 @@ var layers = map[string]layer{
 	"registry":              {ours: []string{"internal", "auth"}, theirs: []string{orasGo, imageSpec, goDigest, sync}},
 	"registry/hostfile":     {ours: []string{"internal", "registry"}, theirs: []string{"github.com/BurntSushi/toml", "github.com/pelletier/go-toml/v2"}},
 	"registry/registrytest": {ours: []string{"internal", "registry"}, theirs: []string{"cuelabs.dev/go/oci/ociregistry", imageSpec, goDigest}},
+	"registry/layout":       {ours: []string{"internal", "registry"}, theirs: []string{imageSpec, goDigest}},
 	"registry/channel":      {ours: []string{"internal", "registry"}, theirs: []string{imageSpec, goDigest, sync}},
 	"cache":                 {ours: []string{"internal", "registry"}, theirs: []string{"github.com/gofrs/flock", imageSpec, goDigest, sync}},
 	"chart":                 {ours: []string{"internal", "registry", "registry/channel", "cache"}, theirs: []string{imageSpec, goDigest, sync, yaml, "go.yaml.in/yaml", "github.com/Masterminds/semver/v3"}},
@@ -65,7 +66,7 @@ var layers = map[string]layer{
 
 // public is what a program outside of the house can import.
 var public = []string{
-	"auth", "auth/device", "registry", "registry/hostfile", "registry/registrytest", "registry/channel",
+	"auth", "auth/device", "registry", "registry/hostfile", "registry/registrytest", "registry/channel", "registry/layout",
 	"cache", "chart", "chart/classic", "chart/provenance", "search",
 }
 

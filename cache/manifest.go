@@ -16,43 +16,6 @@ import (
 // times the size of a chart's.
 const maxManifest = ocijson.MaxSize
 
-// Media types of manifests from before the OCI, which registries still serve.
-const (
-	dockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
-	dockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
-	ociArtifact        = "application/vnd.oci.artifact.manifest.v1+json"
-)
-
-// sniffManifest tells the media type of a manifest from its bytes: its own
-// word, else its shape, since the manifests of Helm say nothing. What says
-// nothing and has the shape of two is no manifest (CVE-2021-41190), and
-// neither is other JSON, nor what two readers of JSON take for two manifests.
-func sniffManifest(data []byte) (mediaType string, ok bool) {
-	m, err := ocijson.Parse(data)
-	if err != nil {
-		return "", false
-	}
-	image := m.Config != nil || m.Layers != nil
-	index := m.Manifests != nil
-	switch {
-	case isManifest(m.MediaType):
-		return m.MediaType, true
-	case m.MediaType != "" || m.SchemaVersion != 2 || image == index:
-		return "", false
-	case image:
-		return ocispec.MediaTypeImageManifest, true
-	}
-	return ocispec.MediaTypeImageIndex, true
-}
-
-func isManifest(mediaType string) bool {
-	switch mediaType {
-	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, dockerManifest, dockerManifestList, ociArtifact:
-		return true
-	}
-	return false
-}
-
 // children returns what a manifest names. A subject is not part of what names
 // it.
 func children(data []byte) ([]ocispec.Descriptor, error) {
@@ -60,11 +23,7 @@ func children(data []byte) ([]ocispec.Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []ocispec.Descriptor
-	if m.Config != nil {
-		all = append(all, *m.Config)
-	}
-	all = append(append(append(all, m.Layers...), m.Manifests...), m.Blobs...)
+	all := m.Children()
 	for _, desc := range all {
 		if err := checkDescriptor(desc); err != nil {
 			return nil, err
@@ -100,7 +59,7 @@ func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, erro
 	if err != nil {
 		return Resolution{}, err
 	}
-	mediaType, ok := sniffManifest(data)
+	mediaType, ok := ocijson.Sniff(data)
 	if !ok {
 		return Resolution{}, missing(d)
 	}
@@ -123,7 +82,7 @@ func (s *Store) walk(ctx context.Context, root ocispec.Descriptor, visit func(de
 		}
 		desc := queue[0]
 		here := s.has(desc)
-		if here && isManifest(desc.MediaType) {
+		if here && ocijson.IsManifest(desc.MediaType) {
 			data, err := s.readManifest(ctx, desc)
 			if err != nil && ctx.Err() != nil {
 				return err

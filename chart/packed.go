@@ -67,7 +67,8 @@ func (p *Packed) Fetch(_ context.Context, target ocispec.Descriptor) (io.ReadClo
 	case p.Provenance != nil && target.Digest == p.Provenance.Digest:
 		return memory{bytes.NewReader(p.provenance)}, nil
 	case target.Digest == p.Layer.Digest:
-		return newLayerReader(p.archive.section(), p.Layer)
+		section, err := verify.NewSection(p.archive.section(), p.Layer)
+		return layerReader{section}, err
 	}
 	return nil, fmt.Errorf("packed chart %s: content %s: %w", p.title(), quoted(string(target.Digest)), registry.ErrNotFound)
 }
@@ -88,40 +89,8 @@ type memory struct{ *bytes.Reader }
 
 func (memory) Close() error { return nil }
 
-// layerReader reads the archive and verifies it, as long as it is read from
-// the start: a seek back to 0 begins anew, one to any other place ends it.
-type layerReader struct {
-	file     *io.SectionReader
-	desc     ocispec.Descriptor
-	verified *verify.Reader // nil after a seek into the middle
-}
+// layerReader reads the archive and verifies it. Closing it leaves the archive
+// open.
+type layerReader struct{ *verify.Section }
 
-func newLayerReader(file *io.SectionReader, desc ocispec.Descriptor) (*layerReader, error) {
-	v, err := verify.NewReader(file, desc)
-	return &layerReader{file: file, desc: desc, verified: v}, err
-}
-
-func (l *layerReader) Read(p []byte) (int, error) {
-	if l.verified == nil {
-		return l.file.Read(p)
-	}
-	return l.verified.Read(p)
-}
-
-func (l *layerReader) Seek(offset int64, whence int) (int64, error) {
-	before, err := l.file.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return 0, err
-	}
-	at, err := l.file.Seek(offset, whence)
-	switch {
-	case err != nil:
-	case at == 0:
-		l.verified, err = verify.NewReader(l.file, l.desc)
-	case at != before:
-		l.verified = nil
-	}
-	return at, err
-}
-
-func (l *layerReader) Close() error { return nil }
+func (layerReader) Close() error { return nil }

@@ -9,6 +9,7 @@ import (
 	orasregistry "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/portolan-oci/portolan/internal/ocijson"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -57,16 +58,6 @@ func (r *Repository) engine(e engine) *remote.Repository {
 		TagListMaxPages:      maxTagPages,
 		ReferrerListMaxPages: maxReferrerPages,
 	}
-}
-
-// manifestTypes are the media types that registries serve as manifests; all
-// else is a blob. They are oras-go's.
-var manifestTypes = []string{
-	ocispec.MediaTypeImageManifest,
-	ocispec.MediaTypeImageIndex,
-	"application/vnd.docker.distribution.manifest.v2+json",
-	"application/vnd.docker.distribution.manifest.list.v2+json",
-	"application/vnd.oci.artifact.manifest.v1+json",
 }
 
 // The actions of the token protocol's scopes (Docker token scope
@@ -133,7 +124,7 @@ func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.R
 // open asks for a manifest as for a reference: with every media type, since
 // the digest decides, not what the registry calls it today.
 func (r *Repository) open(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
-	if !slices.Contains(manifestTypes, target.MediaType) {
+	if !ocijson.IsManifest(target.MediaType) {
 		return r.remote.Blobs().Fetch(ctx, target)
 	}
 	_, rc, err := r.remote.FetchReference(ctx, target.Digest.String())
@@ -154,7 +145,7 @@ func (r *Repository) Exists(ctx context.Context, target ocispec.Descriptor) (boo
 // written as well, with two GETs and one PUT more, see [Repository.Referrers].
 func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, content io.Reader) error {
 	ref := r.ref.WithDigest(expected.Digest)
-	if slices.Contains(manifestTypes, expected.MediaType) {
+	if ocijson.IsManifest(expected.MediaType) {
 		return r.pushManifest(ctx, expected, content, ref, expected.Digest.String())
 	}
 	body := newUpload(content, expected)

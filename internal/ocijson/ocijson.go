@@ -43,6 +43,7 @@ type Manifest struct {
 	Layers        []ocispec.Descriptor `json:"layers"`
 	Manifests     []ocispec.Descriptor `json:"manifests"`
 	Blobs         []ocispec.Descriptor `json:"blobs"`
+	Subject       *ocispec.Descriptor  `json:"subject"`
 	Annotations   map[string]string    `json:"annotations"`
 
 	keys map[string]bool
