@@ -54,6 +54,10 @@ var dependencies = map[string]string{
 		go.yaml.in/yaml/v2
 		sigs.k8s.io/yaml
 	`,
+	"registry/layout": `
+		registry
+		github.com/gofrs/flock
+	`,
 	"registry/registrytest": `
 		cuelabs.dev/go/oci/ociregistry
 		cuelabs.dev/go/oci/ociregistry/ocimem

@@ -1,0 +1,50 @@
+package layout
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+)
+
+// rootFiles are the files of a directory. os.Root follows no link out of it.
+type rootFiles struct{ root *os.Root }
+
+func (r rootFiles) open(name string) (part, error) {
+	info, err := r.root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its other end
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	f, err := r.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &rootFile{f, info.Size()}, nil
+}
+
+type rootFile struct {
+	*os.File
+	size int64
+}
+
+func (f *rootFile) Size() int64 { return f.size }
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
