@@ -154,6 +154,8 @@ func (s *scanner) strict(hdr *tar.Header) (*Entry, error) {
 		return nil, s.a.fault(hdr.Name, "is "+kindOf(hdr)+", not a file", ErrUnsafeArchive)
 	case hdr.FileInfo().IsDir() != dir:
 		return nil, s.a.fault(hdr.Name, "is a file by its type and a directory by its mode", ErrUnsafeArchive)
+	case dir && hdr.Size > 0: // a file by its type, a directory by the slash at its end
+		return nil, s.a.fault(hdr.Name, "is a directory with content", ErrUnsafeArchive)
 	}
 	top, name, err := splitName(hdr.Name, dir)
 	if err == nil && s.top != "" && top != s.top {

@@ -43,6 +43,9 @@ func splitName(raw string, dir bool) (top, name string, err error) {
 	case driveName.MatchString(slashed), driveName.MatchString(rest):
 		return "", "", &nameError{"has a path with a drive letter", ErrUnsafeArchive}
 	}
+	if !dir && strings.HasSuffix(slashed, "/") && strings.Count(slashed, "/") > 1 {
+		return "", "", &nameError{"is a file whose name ends with a slash, which some readers take for a directory", ErrUnsafeArchive}
+	}
 	for part := range strings.SplitSeq(slashed, "/") {
 		if part == ".." {
 			return "", "", &nameError{"leads out of its directory", ErrUnsafeArchive}
