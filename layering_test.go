@@ -44,6 +44,7 @@ var layers = map[string]layer{
 	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},
 	"internal/redact":     {},
 	"internal/tempfile":   {},
+	"internal/variant":    {},
 	"internal/verify":     {ours: []string{"internal"}, theirs: []string{imageSpec, goDigest}},
 	"internal/version":    {theirs: []string{"github.com/Masterminds/semver/v3"}},
 

@@ -30,38 +30,6 @@ func packaged(t testing.TB, dir string, opts *chart.PackageOptions) []byte {
 	return b.Bytes()
 }
 
-// samePackage touches all that is not the chart's content in the second copy,
-// and wants the same bytes.
-func samePackage(t *testing.T, first, second string) {
-	t.Helper()
-	a := packaged(t, first, nil)
-	stamp := time.Date(2031, 5, 6, 7, 8, 9, 123, time.FixedZone("", 7*3600))
-	err := filepath.WalkDir(second, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			err = errors.Join(os.Chmod(path, 0o700), os.Chtimes(path, stamp, stamp))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func(l *time.Location) { time.Local = l }(time.Local)
-	time.Local = time.FixedZone("Asia/Tokyo", 9*3600)
-	if !bytes.Equal(a, packaged(t, second, nil)) {
-		t.Errorf("%s and %s give different packages", first, second)
-	}
-}
-
-func TestPackageIsReproducible(t *testing.T) {
-	for _, dir := range testCharts(t) {
-		copied := filepath.Join(t.TempDir(), "elsewhere", "renamed")
-		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-			t.Fatal(err)
-		}
-		samePackage(t, dir, copied)
-	}
-}
-
 func TestPackageLayout(t *testing.T) {
 	long := strings.Repeat("a-directory-with-a-long-name/", 6) + "file.txt"
 	longest := "files/" + strings.Repeat("é", 120)

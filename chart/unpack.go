@@ -68,9 +68,13 @@ func mkdirHidden(root *os.Root) (string, error) {
 }
 
 func (a *Archive) unpackInto(ctx context.Context, root *os.Root, hidden, dir string) (string, error) {
-	m, err := a.extract(ctx, root, hidden)
+	m, made, err := a.extract(ctx, root, hidden)
 	if err != nil {
 		return "", err
+	}
+	// Who may write to dir could have put a link in its place.
+	if is, err := root.Lstat(hidden); err != nil || !os.SameFile(made, is) {
+		return "", &ArchiveError{Path: filepath.Join(dir, hidden), Problem: "was replaced while the chart was unpacked", Err: errors.Join(ErrUnsafeArchive, err)}
 	}
 	if err := checkUnpackedName(m.Name); err != nil {
 		return "", atPath(a.path, err)
@@ -131,13 +135,18 @@ func checkUnpackedName(name string) error {
 	return &MetadataError{Field: "name", Value: name, Problem: problem}
 }
 
-// extract writes all files below the directory hidden.
-func (a *Archive) extract(ctx context.Context, root *os.Root, hidden string) (*Metadata, error) {
+// extract writes all files below the directory hidden, and tells which
+// directory that was.
+func (a *Archive) extract(ctx context.Context, root *os.Root, hidden string) (*Metadata, fs.FileInfo, error) {
 	in, err := root.OpenRoot(hidden)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer in.Close() // before the rename: Windows moves no directory that is open
+	made, err := in.Stat(".")
+	if err != nil {
+		return nil, nil, err
+	}
 	x := extractor{root: in, buf: make([]byte, ioBuffer)}
 	var files metadataFiles
 	err = a.scan(&contextReader{ctx, a.section()}, func(e *Entry) error {
@@ -158,9 +167,10 @@ func (a *Archive) extract(ctx context.Context, root *os.Root, hidden string) (*M
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return a.finish(files)
+	m, err := a.finish(files)
+	return m, made, err
 }
 
 // extractor writes files below a directory that is its own.
