@@ -58,7 +58,7 @@ var layers = map[string]layer{
 	"cache":                 {ours: []string{"internal", "registry"}, theirs: []string{"github.com/gofrs/flock", imageSpec, goDigest, sync}},
 	"chart":                 {ours: []string{"internal", "registry", "registry/channel", "cache"}, theirs: []string{imageSpec, goDigest, sync, yaml, "go.yaml.in/yaml", "github.com/Masterminds/semver/v3"}},
 	"chart/classic":         {ours: []string{"internal", "registry", "chart"}, theirs: []string{imageSpec, goDigest, sync, yaml, "go.yaml.in/yaml"}},
-	"chart/provenance":      {ours: []string{"internal", "registry", "chart"}, theirs: []string{"github.com/ProtonMail/go-crypto", yaml}},
+	"chart/provenance":      {ours: []string{"internal", "registry", "chart"}, theirs: []string{"github.com/ProtonMail/go-crypto", goDigest, yaml}},
 	"search":                {ours: []string{"internal", "registry", "registry/channel", "cache", "chart", "chart/classic"}, theirs: []string{imageSpec, goDigest, sync, yaml}},
 
 	"examples/quickstart": {ours: public, theirs: []string{imageSpec, goDigest}},
