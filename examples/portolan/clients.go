@@ -92,11 +92,16 @@ func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Clie
 	if err != nil {
 		return nil, err
 	}
+	verifier, err := a.verifier()
+	if err != nil {
+		return nil, err
+	}
 	return chart.NewClient(&chart.ClientOptions{
 		Registry: client,
 		Cache:    store,
 		Policy:   cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
 		Archives: chart.ArchiveOptions{Lenient: a.lenient},
+		Verifier: verifier,
 		Progress: progress,
 	})
 }

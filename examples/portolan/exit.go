@@ -51,7 +51,7 @@ func status(err error) int {
 	switch {
 	case usage, is(registry.ErrInvalidReference), strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
-	case is(registry.ErrDigestMismatch):
+	case is(registry.ErrDigestMismatch, chart.ErrVerification):
 		return exitVerification
 	case is(registry.ErrUnauthorized, registry.ErrDenied):
 		return exitUnauthorized

@@ -23,8 +23,10 @@ type result struct {
 	Tag       string             `json:"tag,omitempty"`
 	Tags      []string           `json:"tags,omitempty"`
 	Path      string             `json:"path,omitempty"`
+	Prov      string             `json:"provenance,omitempty"` // the path of the .prov file
 	How       string             `json:"how,omitempty"`
 	Origin    cache.Origin       `json:"origin,omitempty"`
+	Verified  []string           `json:"verifiedBy,omitempty"`
 	Exists    *bool              `json:"exists,omitempty"`
 	Sent      *int64             `json:"sent,omitempty"` // bytes
 }

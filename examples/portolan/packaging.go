@@ -18,6 +18,7 @@ import (
 func (a *app) packageCommand() *cobra.Command {
 	var destination string
 	var options chart.PackageOptions
+	var sign signFlags
 	cmd := &cobra.Command{
 		Use:   "package DIR [REFERENCE]",
 		Short: "Package a chart directory, into a file or under its reference",
@@ -30,15 +31,20 @@ Entries carry the time of SOURCE_DATE_EPOCH if it is set.`,
 			if options.Time, err = sourceDate(); err != nil {
 				return err
 			}
-			if len(args) == 2 {
-				return a.packageUnder(cmd.Context(), args[0], args[1], options)
+			signer, err := a.signer(cmd.Context(), sign)
+			if err != nil {
+				return err
 			}
-			return a.packageFile(cmd.Context(), args[0], destination, options)
+			if len(args) == 2 {
+				return a.packageUnder(cmd.Context(), args[0], args[1], chart.PackOptions{PackageOptions: options, Signer: signer})
+			}
+			return a.packageFile(cmd.Context(), args[0], destination, signer, options)
 		},
 	}
 	cmd.Flags().StringVarP(&destination, "destination", "d", ".", "`directory` for the file")
 	cmd.Flags().StringVar(&options.Version, "version", "", "set the chart's version")
 	cmd.Flags().StringVar(&options.AppVersion, "app-version", "", "set the chart's appVersion")
+	sign.register(cmd)
 	return cmd
 }
 
@@ -55,8 +61,8 @@ func sourceDate() (time.Time, error) {
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
-func (a *app) packageFile(ctx context.Context, dir, destination string, options chart.PackageOptions) error {
-	path, m, err := chart.PackageFile(ctx, dir, destination, &options)
+func (a *app) packageFile(ctx context.Context, dir, destination string, signer chart.Signer, options chart.PackageOptions) error {
+	path, m, err := writePackage(ctx, dir, destination, signer, options)
 	if err != nil {
 		return err
 	}
@@ -68,11 +74,11 @@ func (a *app) packageFile(ctx context.Context, dir, destination string, options 
 	if path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	r := result{Path: path, Name: m.Name, Version: m.Version, Digest: packed.Manifest.Digest, Size: packed.Layer.Size}
+	r := result{Path: path, Prov: provenanceOf(path, signer), Name: m.Name, Version: m.Version, Digest: packed.Manifest.Digest, Size: packed.Layer.Size}
 	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
 }
 
-func (a *app) packageUnder(ctx context.Context, dir, name string, options chart.PackageOptions) error {
+func (a *app) packageUnder(ctx context.Context, dir, name string, options chart.PackOptions) error {
 	ref, err := parse(name)
 	if err != nil {
 		return err
@@ -81,7 +87,7 @@ func (a *app) packageUnder(ctx context.Context, dir, name string, options chart.
 	if err != nil {
 		return err
 	}
-	packed, err := chart.Pack(ctx, dir, &chart.PackOptions{PackageOptions: options})
+	packed, err := chart.Pack(ctx, dir, &options)
 	if err != nil {
 		return err
 	}

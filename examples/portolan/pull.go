@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -20,8 +19,7 @@ func selectorFlags(cmd *cobra.Command, s *chart.Selector) {
 }
 
 func (a *app) pullCommand() *cobra.Command {
-	var destination string
-	var untar bool
+	var to placing
 	var options chart.PullOptions
 	cmd := &cobra.Command{
 		Use:   "pull REFERENCE",
@@ -32,14 +30,19 @@ func (a *app) pullCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.pull(cmd.Context(), ref, destination, untar, options)
+			if to.untar && to.prov {
+				return usagef("--untar leaves no archive for --prov to be beside: use one of them")
+			}
+			return a.pull(cmd.Context(), ref, to, options)
 		},
 	}
-	cmd.Flags().StringVarP(&destination, "destination", "d", ".", "`directory` for the file")
-	cmd.Flags().BoolVar(&untar, "untar", false, "unpack the chart into a directory of its name, which must not be there yet")
+	cmd.Flags().StringVarP(&to.destination, "destination", "d", ".", "`directory` for the file")
+	cmd.Flags().BoolVar(&to.untar, "untar", false, "unpack the chart into a directory of its name, which must not be there yet")
 	cmd.Flags().BoolVar(&options.CheckTag, "check-tag", false, "fail if the tag no longer names the digest beside it")
+	cmd.Flags().BoolVar(&to.prov, "prov", false, "write the provenance file too, beside the chart")
 	selectorFlags(cmd, &options.Selector)
 	a.lenientFlag(cmd)
+	a.verifyFlags(cmd)
 	return cmd
 }
 
@@ -58,7 +61,7 @@ func (a *app) fetch(ctx context.Context, ref registry.Reference, options chart.P
 	return client.Pull(ctx, ref, options)
 }
 
-func (a *app) pull(ctx context.Context, ref registry.Reference, destination string, untar bool, options chart.PullOptions) error {
+func (a *app) pull(ctx context.Context, ref registry.Reference, to placing, options chart.PullOptions) error {
 	pulled, err := a.fetch(ctx, ref, options)
 	if err != nil {
 		return err
@@ -67,14 +70,11 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, destination stri
 	if err := a.check(pulled); err != nil {
 		return err
 	}
-	path, err := place(ctx, pulled, destination, untar)
+	path, provPath, err := to.place(ctx, pulled)
 	if err != nil {
 		return err
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return err
-	}
-	r := result{Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
+	r := result{Prov: provPath, Verified: pulled.Origin.VerifiedBy, Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
 		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From}
 	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
 }

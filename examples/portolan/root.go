@@ -28,6 +28,7 @@ type app struct {
 	dockerConfig string
 	debug        bool
 	lenient      bool // of the commands that open archives
+	verify       verifyFlags
 	hosts        hostFlags
 }
 

@@ -40,6 +40,7 @@ func (a *app) showCommand() *cobra.Command {
 	}
 	selectorFlags(cmd, &options.Selector)
 	a.lenientFlag(cmd)
+	a.verifyFlags(cmd)
 	return cmd
 }
 
