@@ -3,6 +3,7 @@ package chart_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func TestResolve(t *testing.T) {
 	image(t, h, "20240101", chart.ConfigMediaType, 1)
 	image(t, h, "20240101.1", chart.ConfigMediaType, 1)
 	image(t, h, "1.2", chart.ConfigMediaType, 1) // floats beside 1.2.0
+	image(t, h, "edge", chart.ConfigMediaType, 1)
 	image(t, h, "0.7", chart.ConfigMediaType, 1) // stands alone
 	for _, tc := range []struct {
 		name     string
@@ -37,7 +39,10 @@ func TestResolve(t *testing.T) {
 		{"floating tag", h.repo, chart.Selector{Version: "1.2"}, "1.2", chart.ByTag},
 		{"short version", h.repo, chart.Selector{Version: "0.7.0"}, "0.7", chart.ByVersion},
 		{"version spelled as its tag", h.repo, chart.Selector{Version: "1.2.0_b.2"}, "1.2.0_b.2", chart.ByTag},
-		{"version in another spelling", h.repo, chart.Selector{Version: "3.1"}, "v3.1.0", chart.ByVersion},
+		{"version in another spelling", h.repo, chart.Selector{Version: "3.1.0"}, "v3.1.0", chart.ByVersion},
+		{"short version that is no tag", h.repo, chart.Selector{Version: "1"}, "1.10.0", chart.ByRange},
+		{"short version of one series", h.repo, chart.Selector{Version: "v3.1"}, "v3.1.0", chart.ByRange},
+		{"tag beside the repository", h.repo, chart.Selector{Version: "edge"}, "edge", chart.ByTag},
 		{"tag that is no version in lists", h.repo, chart.Selector{Version: "20240101"}, "20240101", chart.ByTag},
 		{"tag and the range it is in", h.repo.WithTag("1.2.0"), chart.Selector{Version: "^1"}, "1.2.0", chart.ByTag},
 	} {
@@ -109,5 +114,46 @@ func TestCheckTagAsksTheRegistry(t *testing.T) {
 	pulled := h.pull(t, h.client, pinned, chart.PullOptions{})
 	if pulled.Version != "" || !pulled.Origin.Confirmed.IsZero() {
 		t.Errorf("by digest: version %q, confirmed %v", pulled.Version, pulled.Origin.Confirmed)
+	}
+}
+
+// TestNoMatch: what does not exist is answered with what does.
+func TestNoMatch(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.push(t, "1.0.0", "1.1.0", "2.0.0-rc.1")
+	for _, tc := range []struct {
+		name     string
+		ref      registry.Reference
+		selector chart.Selector
+		says     string
+	}{
+		{"range", h.repo, chart.Selector{Version: "^3"}, `"^3"`},
+		{"version", h.repo, chart.Selector{Version: "1.2.3"}, "no version or tag 1.2.3"},
+		{"short version", h.repo, chart.Selector{Version: "2.0"}, "no version or tag 2.0"},
+		{"tag beside the repository", h.repo, chart.Selector{Version: "latest"}, "no version or tag latest"},
+		{"tag", h.repo.WithTag("latest"), chart.Selector{}, "no version or tag latest"},
+	} {
+		for _, use := range []func() error{
+			func() error { _, err := h.client.Resolve(t.Context(), tc.ref, tc.selector); return err },
+			func() error {
+				_, err := h.client.Pull(t.Context(), tc.ref, chart.PullOptions{Selector: tc.selector})
+				return err
+			},
+		} {
+			err := use()
+			no, ok := errors.AsType[*chart.NoMatchError](err)
+			if !ok || !errors.Is(err, chart.ErrNoMatch) || !errors.Is(err, registry.ErrNotFound) || len(no.Versions) != 3 {
+				t.Errorf("%s: %v", tc.name, err)
+				continue
+			}
+			if text := err.Error(); !strings.Contains(text, tc.says) || !strings.Contains(text, "2.0.0-rc.1, 1.1.0, 1.0.0") {
+				t.Errorf("%s: %v, want %q", tc.name, err, tc.says)
+			}
+		}
+	}
+	devel := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	devel.push(t, "1.0.0-alpha.2", "1.0.0-alpha.10")
+	if _, err := devel.client.Resolve(t.Context(), devel.repo, chart.Selector{}); !errors.Is(err, chart.ErrNoMatch) || !strings.Contains(err.Error(), "only pre-releases") || !strings.Contains(err.Error(), "alpha.10, 1.0.0-alpha.2") {
+		t.Errorf("only pre-releases: %v", err)
 	}
 }

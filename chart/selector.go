@@ -13,9 +13,11 @@ import (
 // Selector chooses among the versions of a repository, where the reference
 // does not say it all. The zero Selector is the newest stable version.
 type Selector struct {
-	// Version is a version ("1.2.3", "v1.2"), or a range of them in Helm's
-	// syntax ("^1.2", ">=1, <2", "1.x"). A version is taken as a tag first and
-	// then looked for in other spellings.
+	// Version is a version ("1.2.3", "v1.2.3"), a range of them in Helm's
+	// syntax ("^1.2", ">=1, <2", "1.x"), or, where it is neither, a tag such as
+	// "latest". A version is taken as a tag first and then looked for in other
+	// spellings; of a short one ("1.2", "1") that is no tag, the newest of its
+	// series is taken, as from a classic repository.
 	Version string
 	// Prereleases lets pre-releases match a range that names none.
 	Prereleases bool
@@ -119,7 +121,10 @@ func choose(ctx context.Context, src registry.TagLister, ref registry.Reference,
 		err := use(choice{ref.Tag, ByTag})
 		return withVersions(ctx, src, ref, ref.Tag, err)
 	case version.IsExact(sel.Version):
-		return chooseVersion(ctx, src, ref, sel.Version, use)
+		return chooseVersion(ctx, src, ref, sel, use)
+	case isTag(sel.Version):
+		tag := registry.TagOfVersion(sel.Version)
+		return withVersions(ctx, src, ref, tag, use(choice{tag, ByTag}))
 	}
 	found, err := newest(ctx, src, ref, sel)
 	if err != nil {
@@ -132,10 +137,17 @@ func choose(ctx context.Context, src registry.TagLister, ref registry.Reference,
 	return use(choice{found.Tag, how})
 }
 
+// isTag tells what can only be a tag.
+func isTag(text string) bool {
+	_, err := version.ParseConstraint(text)
+	return err != nil && registry.ValidTag(registry.TagOfVersion(text))
+}
+
 // chooseVersion tries the version as a tag; only if there is none are the
-// tags listed for the same version in another spelling.
-func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Reference, wanted string, use func(choice) error) error {
-	tag := registry.TagOfVersion(wanted)
+// tags listed for the same version in another spelling, or, for a short one,
+// for those that it begins.
+func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector, use func(choice) error) error {
+	tag := registry.TagOfVersion(sel.Version)
 	err := error(registry.ErrNotFound)
 	if registry.ValidTag(tag) {
 		err = use(choice{tag, ByTag})
@@ -147,16 +159,28 @@ func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Ref
 	if lerr != nil {
 		return err
 	}
-	v, perr := version.Parse(wanted)
+	wanted, perr := version.Parse(sel.Version)
 	if perr != nil {
 		return perr
 	}
-	for _, candidate := range all {
-		if version.SameVersion(candidate.parsed, v) && candidate.Tag != tag {
-			return use(choice{candidate.Tag, ByVersion})
+	in, how := func(v version.Version) bool { return version.SameVersion(v, wanted) }, ByVersion
+	if begins(sel.Version) {
+		how = ByRange
+		if in, perr = inRange(sel.Version, sel.Prereleases); perr != nil {
+			return perr
 		}
 	}
-	return &NoMatchError{Reference: ref.Repo(), Wanted: wanted, Versions: all}
+	for _, candidate := range all {
+		if in(candidate.parsed) && candidate.Tag != tag {
+			return use(choice{candidate.Tag, how})
+		}
+	}
+	return &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: all}
+}
+
+// begins tells a version of one or two numbers alone: 1, v1.2.
+func begins(text string) bool {
+	return strings.Trim(text, "v0123456789.") == "" && strings.Count(text, ".") < 2
 }
 
 // newest finds the newest version in the selector's range.
