@@ -160,9 +160,9 @@ func (v Version) short() bool {
 const maxShortMajor = 4 // digits
 
 // versionOf reads a tag as a version. A single number is none: dates and
-// build numbers are tagged so.
+// build numbers are tagged so; nor is what no registry could be asked for.
 func versionOf(tag string) (Version, bool) {
-	if !strings.Contains(tag, ".") {
+	if !strings.Contains(tag, ".") || !registry.ValidTag(tag) {
 		return Version{}, false
 	}
 	text := registry.VersionOfTag(tag)
