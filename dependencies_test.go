@@ -54,6 +54,9 @@ var dependencies = map[string]string{
 		go.yaml.in/yaml/v2
 		sigs.k8s.io/yaml
 	`,
+	"chart/classic": `
+		chart
+	`,
 	"registry/layout": `
 		registry
 		github.com/gofrs/flock
