@@ -50,34 +50,31 @@ func (s *swap) one(st step, aside string) error {
 	if st.to == "" {
 		return s.move(st.from, aside)
 	}
-	kept, err := s.keep(st.to, aside)
+	back, err := s.keep(st.to, aside)
 	if err != nil {
 		return err
 	}
 	if err := s.tree.Rename(st.from, st.to); err != nil {
 		return err
 	}
-	s.undo = append(s.undo, func() error {
-		if kept {
-			return s.tree.Rename(aside, st.to)
-		}
-		return s.tree.Remove(st.to)
-	})
+	if back != nil {
+		s.undo = append(s.undo, back)
+	}
 	return nil
 }
 
-// keep gives what stands at name a second name, or another where the file
-// system has no hard links.
-func (s *swap) keep(name, aside string) (kept bool, err error) {
-	err = s.tree.Link(name, aside)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
+// keep gives what stands at name a second name, or another where the file system
+// has no hard links, and returns what undoes its replacement, unless that is
+// noted already.
+func (s *swap) keep(name, aside string) (back func() error, err error) {
+	if s.tree.Link(name, aside) == nil {
+		return func() error { return s.tree.Rename(aside, name) }, nil
 	}
 	err = s.move(name, aside)
-	return err == nil, err
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() error { return s.tree.Remove(name) }, nil
+	}
+	return nil, err
 }
 
 func (s *swap) move(from, to string) error {

@@ -18,7 +18,7 @@ const (
 	exitNotFound     = 3 // not found, or no version matches
 	exitUnauthorized = 4 // unauthorized or denied
 	exitVerification = 5 // content failed verification
-	exitConflict     = 6 // exists already, or moved
+	exitConflict     = 6 // exists already, moved, or a lock out of date
 	exitUnavailable  = 7 // unreachable or rate-limited
 )
 
@@ -48,14 +48,15 @@ func status(err error) int {
 		return false
 	}
 	_, usage := errors.AsType[usageError](err)
+	_, declared := errors.AsType[*chart.DependenciesError](err) // its references stand in Chart.yaml
 	switch {
-	case usage, is(registry.ErrInvalidReference), strings.HasPrefix(err.Error(), "unknown command"):
+	case usage, is(registry.ErrInvalidReference) && !declared, strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
 	case is(registry.ErrDigestMismatch, chart.ErrVerification):
 		return exitVerification
 	case is(registry.ErrUnauthorized, registry.ErrDenied):
 		return exitUnauthorized
-	case is(registry.ErrExists, registry.ErrTagMoved):
+	case is(registry.ErrExists, registry.ErrTagMoved, chart.ErrLockOutdated):
 		return exitConflict
 	case is(chart.ErrNoMatch, registry.ErrNotFound):
 		return exitNotFound

@@ -83,7 +83,8 @@ func (a *app) command() *cobra.Command {
 	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
 	a.hosts.register(flags)
 	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
-		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand(), a.copyCommand())
+		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand(), a.copyCommand(),
+		a.dependencyCommand())
 	return root
 }
 
