@@ -38,6 +38,7 @@ const (
 // layers is the whole house, lowest floor first. A directory that is not here
 // is an error: a new package states its place before it is written.
 var layers = map[string]layer{
+	"internal/address":    {},
 	"internal/atomicfile": {},
 	"internal/limit":      {},
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},

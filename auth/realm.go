@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/portolan-oci/portolan/internal/address"
 )
 
 // origin is where requests of one security domain go: scheme, host and port.
@@ -101,18 +103,18 @@ func (s *Signer) proxied(req *http.Request) bool {
 }
 
 // control is what a dialer calls with the address it is about to connect to.
-func (rule dialRule) control(_ context.Context, network, address string, _ syscall.RawConn) error {
+func (rule dialRule) control(_ context.Context, network, dialled string, _ syscall.RawConn) error {
 	if rule == dialAny {
 		return nil
 	}
-	ap, err := netip.ParseAddrPort(address)
+	ap, err := netip.ParseAddrPort(dialled)
 	if err != nil || !strings.HasPrefix(network, "tcp") {
 		return fmt.Errorf("%w: it is not dialled over TCP", ErrRealmRefused)
 	}
-	switch reach(ap.Addr()) {
-	case reachNever:
+	switch address.Reach(ap.Addr()) {
+	case address.Never:
 		return fmt.Errorf("%w: its name leads to %s, an address of the machine's own network services; name it a trusted realm if that is meant", ErrRealmRefused, ap.Addr())
-	case reachInternal:
+	case address.Internal:
 		if rule != dialInternal {
 			return fmt.Errorf("%w: its name leads to the internal address %s, and the registry is not internal; name it a trusted realm if that is meant", ErrRealmRefused, ap.Addr())
 		}
@@ -120,65 +122,10 @@ func (rule dialRule) control(_ context.Context, network, address string, _ sysca
 	return nil
 }
 
-type reachability int
-
-const (
-	reachPublic reachability = iota
-	reachInternal
-	reachNever
-)
-
-var (
-	neverPrefixes = prefixes("0.0.0.0/8", "169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "240.0.0.0/4", "ff00::/8", "224.0.0.0/4", "::/128")
-	// Loopback, RFC 1918, RFC 4193, RFC 6598 (carrier-grade NAT), RFC 6890
-	// (protocol assignments), RFC 2544 (benchmarks), and site-local addresses.
-	internalPrefixes = prefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "fec0::/10")
-)
-
-var (
-	nat64Prefix      = netip.MustParsePrefix("64:ff9b::/96")
-	compatiblePrefix = netip.MustParsePrefix("::/96")
-	sixToFourPrefix  = netip.MustParsePrefix("2002::/16")
-)
-
-func prefixes(list ...string) []netip.Prefix {
-	ps := make([]netip.Prefix, len(list))
-	for i, p := range list {
-		ps[i] = netip.MustParsePrefix(p)
-	}
-	return ps
-}
-
-func reach(addr netip.Addr) reachability {
-	addr = embedded(addr.Unmap().WithZone(""))
-	within := func(p netip.Prefix) bool { return p.Contains(addr) }
-	switch {
-	case slices.ContainsFunc(neverPrefixes, within):
-		return reachNever
-	case slices.ContainsFunc(internalPrefixes, within):
-		return reachInternal
-	}
-	return reachPublic
-}
-
-// embedded takes the IPv4 address out of an IPv6 address that a translator
-// maps to it: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible (RFC 4291).
-func embedded(addr netip.Addr) netip.Addr {
-	b := addr.As16()
-	switch {
-	case addr == netip.IPv6Unspecified(), addr == netip.IPv6Loopback():
-	case nat64Prefix.Contains(addr), compatiblePrefix.Contains(addr):
-		return netip.AddrFrom4([4]byte(b[12:16]))
-	case sixToFourPrefix.Contains(addr):
-		return netip.AddrFrom4([4]byte(b[2:6]))
-	}
-	return addr
-}
-
 // isInternal tells whether a connection went to an internal address.
 func isInternal(c net.Conn) bool {
 	ap, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	return err == nil && reach(ap.Addr()) != reachPublic
+	return err == nil && address.Reach(ap.Addr()) != address.Public
 }
 
 // newTokenTransport is what token servers are asked through when the caller

@@ -16,14 +16,14 @@ import (
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
 
-// shelf hands out one archive and counts how often.
-type shelf struct {
+// crate hands out one archive and counts how often.
+type crate struct {
 	data    []byte
 	fetched int
 	closed  int
 }
 
-func (s *shelf) fetch(context.Context) (io.ReadCloser, error) {
+func (s *crate) fetch(context.Context) (io.ReadCloser, error) {
 	s.fetched++
 	return struct {
 		io.Reader
@@ -35,14 +35,14 @@ type closer func()
 
 func (c closer) Close() error { c(); return nil }
 
-func newShelf(t *testing.T) (*shelf, *chart.Packed) {
+func newCrate(t *testing.T) (*crate, *chart.Packed) {
 	t.Helper()
 	packed := voyage(t, "1.0.0")
 	data, err := io.ReadAll(packed.Archive().Reader())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &shelf{data: data}, packed
+	return &crate{data: data}, packed
 }
 
 func TestAdopt(t *testing.T) {
@@ -53,7 +53,7 @@ func TestAdopt(t *testing.T) {
 				h.dir = ""
 				h.client = h.newClient(t, cache.Policy{})
 			}
-			s, want := newShelf(t)
+			s, want := newCrate(t)
 			for _, layer := range []digest.Digest{want.Layer.Digest, want.Layer.Digest, ""} {
 				packed, err := h.client.Adopt(t.Context(), layer, s.fetch, nil)
 				if err != nil {
@@ -80,7 +80,7 @@ func TestAdopt(t *testing.T) {
 // TestAdoptedIsCached: what was adopted is pulled by digest without a request.
 func TestAdoptedIsCached(t *testing.T) {
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
-	s, want := newShelf(t)
+	s, want := newCrate(t)
 	packed, err := h.client.Adopt(t.Context(), "", s.fetch, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestAdoptedIsCached(t *testing.T) {
 
 func TestAdoptProvenance(t *testing.T) {
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
-	s, _ := newShelf(t)
+	s, _ := newCrate(t)
 	packed, err := h.client.Adopt(t.Context(), "", s.fetch, &chart.PackOptions{ProvenanceBytes: []byte("signed")})
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestAdoptProvenance(t *testing.T) {
 }
 
 func TestAdoptRefuses(t *testing.T) {
-	s, want := newShelf(t)
+	s, want := newCrate(t)
 	other := *s
 	other.data = append([]byte(nil), s.data...)
 	other.data[len(other.data)-1] ^= 1
