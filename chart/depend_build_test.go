@@ -1,17 +1,13 @@
 package chart_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -167,164 +163,5 @@ func TestBuildWantsPins(t *testing.T) {
 	write(t, dir, map[string]string{chart.DigestsFile: "apiVersion: v9\n"})
 	if _, err := h.client.BuildDependencies(t.Context(), dir, chart.DependencyOptions{}); !errors.Is(err, chart.ErrInvalidMetadata) {
 		t.Errorf("digests of a later format: %v", err)
-	}
-}
-
-// TestUpdatesTogether is helm#13110: many at once in one directory.
-func TestUpdatesTogether(t *testing.T) {
-	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
-	h.stock(t, "mast:1.0.0", "mast:1.1.0", "sail:1.0.0")
-	dir := ship(t, t.TempDir(), "boat", "1.0.0", h.needs("mast ^1 team", "sail 1.0.0 team"))
-	var wg sync.WaitGroup
-	for i := range 12 {
-		wg.Go(func() {
-			run := h.client.UpdateDependencies
-			if i%2 == 1 {
-				run = h.client.BuildDependencies
-			}
-			if _, err := run(t.Context(), dir, chart.DependencyOptions{}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if diff := cmp.Diff([]string{"mast-1.1.0.tgz", "sail-1.0.0.tgz"}, inCharts(t, dir)); diff != "" {
-		t.Errorf("charts/ (-want +got):\n%s", diff)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := h.client.UpdateDependencies(ctx, dir, chart.DependencyOptions{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("ended context: %v", err)
-	}
-}
-
-// dependEnv makes this test binary a process that updates until it is killed.
-const dependEnv = "CHART_TEST_DEPEND"
-
-func TestUpdateProcess(t *testing.T) {
-	dir := os.Getenv(dependEnv)
-	if dir == "" {
-		t.Skip("runs as a process of another test")
-	}
-	r, err := registry.NewClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := cache.Open(filepath.Join(filepath.Dir(dir), "cache"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := chart.NewClient(&chart.ClientOptions{Registry: r, Cache: store})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if _, err := client.UpdateDependencies(t.Context(), dir, chart.DependencyOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// TestUpdateProcesses kills some of those that update one directory. The rest
-// come to the right end, and nothing is left behind.
-func TestUpdateProcesses(t *testing.T) {
-	h := newHarbour(t, registrytest.Options{Latency: 2 * time.Millisecond}, cache.Policy{})
-	h.stock(t, "mast:1.0.0", "mast:1.1.0", "sail:1.0.0", "sail:2.0.0", "oar:1.0.0")
-	dir := ship(t, filepath.Join(t.TempDir(), "boat"), "boat", "1.0.0", h.needs("mast 1.0.0 team", "sail 1.0.0 team", "oar 1.0.0 team"))
-	if _, err := h.client.UpdateDependencies(t.Context(), dir, chart.DependencyOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	old := inCharts(t, dir)
-	ship(t, dir, "boat", "1.0.0", h.needs("mast ^1 team", "sail ^2 team", "oar 1.0.0 team"))
-	start := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestUpdateProcess$")
-		cmd.Env = append(os.Environ(), dependEnv+"="+dir)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
-	for i := range 12 {
-		cmd := start()
-		time.Sleep(time.Duration(5+4*i) * time.Millisecond)
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, or done
-		now := inCharts(t, dir)
-		for _, name := range old {
-			if !slices.Contains(now, name) && !slices.Contains(now, map[string]string{"mast-1.0.0.tgz": "mast-1.1.0.tgz", "sail-1.0.0.tgz": "sail-2.0.0.tgz"}[name]) {
-				t.Fatalf("killed: %s is gone from %v", name, now)
-			}
-		}
-	}
-	var rest []*exec.Cmd
-	for range 4 {
-		rest = append(rest, start())
-	}
-	for _, cmd := range rest {
-		if err := cmd.Wait(); err != nil {
-			t.Error("beside others:", err)
-		}
-	}
-	if diff := cmp.Diff([]string{"mast-1.1.0.tgz", "oar-1.0.0.tgz", "sail-2.0.0.tgz"}, inCharts(t, dir)); diff != "" {
-		t.Errorf("charts/ (-want +got):\n%s", diff)
-	}
-	if built, err := h.client.BuildDependencies(t.Context(), dir, chart.DependencyOptions{RequireDigests: true}); err != nil || !built.Pinned {
-		t.Errorf("build: %+v, %v", built, err)
-	}
-}
-
-func TestListDependencies(t *testing.T) {
-	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
-	names := []string{"ok", "unpacked", "renamed", "missing", "wrong", "range", "misnamed", "corrupt", "many", "short"}
-	var deps []string
-	for _, n := range names {
-		deps = append(deps, n+" ^1.0.0 team")
-	}
-	dir := ship(t, t.TempDir(), "boat", "1.0.0", h.needs(deps...))
-	charts := filepath.Join(dir, "charts")
-	add := func(file, name, version string) {
-		t.Helper()
-		path, _, err := chart.PackageFile(t.Context(), ship(t, t.TempDir(), name, version), t.TempDir(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, charts, map[string]string{file: string(data)})
-	}
-	add("ok-1.2.0.tgz", "ok", "1.2.0")
-	add("ok-others-1.0.0.tgz", "ok-others", "1.0.0")
-	ship(t, filepath.Join(charts, "unpacked"), "unpacked", "1.0.0")
-	add("other.tgz", "renamed", "1.0.0")
-	add("wrong-2.0.0.tgz", "wrong", "2.0.0")
-	ship(t, filepath.Join(charts, "range"), "range", "0.9.0")
-	add("misnamed-1.0.0.tgz", "another", "1.0.0")
-	write(t, charts, map[string]string{"corrupt-1.0.0.tgz": "no archive", "README.md": "text", "empty/x": "", ".hidden/x": ""})
-	add("many-1.0.0.tgz", "many", "1.0.0")
-	add("many-1.1.0.tgz", "many", "1.1.0")
-	add("short-1.tgz", "short", "1.0.0")
-	list, err := chart.ListDependencies(t.Context(), dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]string{}
-	for _, d := range list.Dependencies {
-		got[d.Dependency.Name] = d.Status
-	}
-	want := map[string]string{"ok": "ok", "unpacked": "unpacked", "renamed": "unpacked", "missing": "missing", "wrong": "wrong version",
-		"range": "wrong version", "misnamed": "misnamed", "corrupt": "corrupt", "many": "too many matches", "short": "ok"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("status (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"corrupt-1.0.0.tgz", "empty", "misnamed-1.0.0.tgz", "ok-others-1.0.0.tgz"}, list.Undeclared); diff != "" {
-		t.Errorf("undeclared (-want +got):\n%s", diff)
-	}
-	if _, err := chart.ListDependencies(t.Context(), t.TempDir(), nil); !errors.Is(err, chart.ErrNotChart) {
-		t.Errorf("no chart: %v", err)
-	}
-	if _, err := chart.ListDependencies(t.Context(), filepath.Join(dir, "absent"), nil); err == nil {
-		t.Error(fmt.Sprint("no directory, and no error: ", list))
 	}
 }

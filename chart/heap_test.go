@@ -90,4 +90,9 @@ func heapChild(t *testing.T, dir, host string) {
 			return err
 		})
 	}
+	dir = ship(t, filepath.Join(dir, "boat"), "boat", "1.0.0", "dependencies: [{name: large, version: ^1, repository: 'oci://"+host+"/team'}]")
+	measure("dependency update", func() error {
+		_, err := client.UpdateDependencies(ctx, dir, chart.DependencyOptions{})
+		return err
+	})
 }
