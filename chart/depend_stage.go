@@ -29,6 +29,7 @@ type staging struct {
 	root    *os.Root
 	dir     string // from the chart's directory
 	created bool   // charts/ did not exist before
+	keep    bool   // it has what could not be put back
 	count   atomic.Int64
 	lock    string // staged lock files; empty: they stay as they are
 	pins    string
@@ -66,6 +67,9 @@ func newStaging(root *os.Root) (*staging, error) {
 // only if there is no other: what is left behind is ignored, and the next run
 // removes it.
 func (s *staging) discard() error {
+	if s.keep {
+		return nil
+	}
 	err := s.root.RemoveAll(s.dir)
 	if s.created {
 		_ = s.root.Remove(chartsDir) // fails if there is something in it, as it should

@@ -13,7 +13,7 @@ import (
 
 // swapIn makes what was staged the state of the chart.
 func (d *depending) swapIn(parts []*part) error {
-	s := swap{tree: d.root, staging: d.stage.dir}
+	s := swap{tree: rootTree{d.root}, staging: d.stage.dir}
 	local := map[string]bool{}
 	files := map[string]string{}
 	for i, p := range parts {
@@ -53,6 +53,7 @@ func (d *depending) swapIn(parts []*part) error {
 		s.steps = append(s.steps, step{from: path.Join(chartsDir, name)})
 	}
 	if err := s.run(); err != nil {
+		d.stage.keep = s.stuck
 		return fmt.Errorf("%s: %w", shown(d.dir), err)
 	}
 	d.stage.created = false

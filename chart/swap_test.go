@@ -2,7 +2,6 @@ package chart
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +15,7 @@ var errTree = errors.New("no more")
 // badTree fails at one operation, or at that and all that follow, which is what
 // a killed process leaves.
 type badTree struct {
-	*os.Root
+	rootTree
 	at     int // counted from 1
 	killed bool
 	links  error // what Link answers; nil: it works
@@ -35,14 +34,14 @@ func (b *badTree) Rename(from, to string) error {
 	if err := b.next(); err != nil {
 		return err
 	}
-	return b.Root.Rename(from, to)
+	return b.rootTree.Rename(from, to)
 }
 
 func (b *badTree) Remove(name string) error {
 	if err := b.next(); err != nil {
 		return err
 	}
-	return b.Root.Remove(name)
+	return b.rootTree.Remove(name)
 }
 
 func (b *badTree) Link(from, to string) error {
@@ -52,7 +51,14 @@ func (b *badTree) Link(from, to string) error {
 	if b.links != nil {
 		return b.links
 	}
-	return b.Root.Link(from, to)
+	return b.rootTree.Link(from, to)
+}
+
+func (b *badTree) Copy(from, to string) error {
+	if err := b.next(); err != nil {
+		return err
+	}
+	return b.rootTree.Copy(from, to)
 }
 
 // swapFixture is a chart whose swap replaces, adds and removes.
@@ -116,7 +122,7 @@ func TestSwapFailsWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for at := 1; ; at++ {
 				root, s := swapFixture(t)
-				bad := &badTree{Root: root, at: at, links: links}
+				bad := &badTree{rootTree: rootTree{root}, at: at, links: links}
 				s.tree = bad
 				err := s.run()
 				if bad.count < at { // there was no such operation
@@ -128,7 +134,7 @@ func TestSwapFailsWhole(t *testing.T) {
 					}
 					return
 				}
-				// A failed link is no failure: there are renames.
+				// A failed link is no failure: there are copies.
 				if err == nil && visible(t, root)["Chart.lock"] == "new lock" {
 					continue
 				}
@@ -143,34 +149,54 @@ func TestSwapFailsWhole(t *testing.T) {
 // TestSwapKilled: nothing is missing at any moment, and a lock is new only when
 // all that it names is there.
 func TestSwapKilled(t *testing.T) {
-	for at := 1; ; at++ {
-		root, s := swapFixture(t)
-		bad := &badTree{Root: root, at: at, killed: true}
-		s.tree = bad
-		err := s.run()
-		if bad.count < at {
-			return
-		}
-		if err == nil {
-			t.Fatalf("killed at %d, and no error", at)
-		}
-		got := visible(t, root)
-		for file, old := range swapOld {
-			if now := got[file]; now != old && now != swapNew[file] && file != "charts/b-1.tgz" {
-				t.Errorf("killed at %d: %s is %q", at, file, now)
-			}
-		}
-		if got["Chart.lock"] == "new lock" {
-			for file, content := range swapNew {
-				if got[file] != content {
-					t.Errorf("killed at %d: the lock is new and %s is %q", at, file, got[file])
+	for name, links := range swapLinks {
+		t.Run(name, func(t *testing.T) {
+			for at := 1; ; at++ {
+				root, s := swapFixture(t)
+				bad := &badTree{rootTree: rootTree{root}, at: at, killed: true, links: links}
+				s.tree = bad
+				err := s.run()
+				if bad.count < at {
+					return
 				}
+				if err == nil {
+					t.Fatalf("killed at %d, and no error", at)
+				}
+				checkKilled(t, at, visible(t, root))
 			}
-		} else if got["charts/b-1.tgz"] == "" {
+		})
+	}
+}
+
+func checkKilled(t *testing.T, at int, got map[string]string) {
+	t.Helper()
+	for file, old := range swapOld {
+		if now := got[file]; now != old && now != swapNew[file] && file != "charts/b-1.tgz" {
+			t.Errorf("killed at %d: %s is %q", at, file, now)
+		}
+	}
+	if got["Chart.lock"] != "new lock" {
+		if got["charts/b-1.tgz"] == "" {
 			t.Errorf("killed at %d: an archive of the old lock is gone", at)
 		}
-		if t.Failed() {
-			t.Fatal(fmt.Sprint(got))
+		return
+	}
+	for file, content := range swapNew {
+		if got[file] != content {
+			t.Errorf("killed at %d: the lock is new and %s is %q", at, file, got[file])
 		}
+	}
+}
+
+// TestSwapStuck: what could neither be done nor undone is not thrown away.
+func TestSwapStuck(t *testing.T) {
+	root, s := swapFixture(t)
+	s.tree = &badTree{rootTree: rootTree{root}, at: 5, killed: true}
+	err := s.run()
+	if !errors.Is(err, errTree) || !s.stuck {
+		t.Fatalf("stuck %v, %v", s.stuck, err)
+	}
+	if data, err := root.ReadFile("charts/.portolan-x/old-0"); err != nil || string(data) != "old a" {
+		t.Errorf("the old file is %q, %v", data, err)
 	}
 }
