@@ -74,8 +74,8 @@ func (d *depending) fetchOCI(ctx context.Context, ref registry.Reference, name, 
 			return nil, err
 		}
 		defer pulled.Close()
-		if pulled.Origin.How == ByVersion {
-			v = pulled.Version
+		if pulled.Version != "" && pulled.Origin.Resolved.Tag != registry.TagOfVersion(v) {
+			v = pulled.Version // which spells it otherwise
 		}
 		return d.stagePulled(ctx, pulled, name, v)
 	})

@@ -29,7 +29,7 @@ const named = 5
 
 func (e *NoMatchError) Error() string {
 	var b strings.Builder
-	if !e.Reference.IsZero() {
+	if e.Reference.Host != "" { // a layout is none
 		b.WriteString(e.Reference.Name() + ": ")
 	}
 	switch {
