@@ -195,7 +195,7 @@ func mayImportOurs(f file, dir string) bool {
 		}
 		allowed = modules[nested].ours
 	case f.isExternal():
-		allowed = append(below(f.dir), f.dir, "registry/registrytest")
+		allowed = append(below(f.dir), f.dir, "registry/registrytest", "registry/layout")
 	}
 	return slices.Contains(allowed, dir) || slices.Contains(allowed, "internal") && isHelper(dir)
 }
