@@ -9,8 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/spf13/pflag"
-
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart/classic"
 )
@@ -20,15 +18,6 @@ func isClassic(source string) bool {
 	scheme, _, found := strings.Cut(source, "://")
 	scheme = strings.ToLower(scheme)
 	return found && (scheme == "http" || scheme == "https" || scheme == "file")
-}
-
-// classicFlags adds the flags that choose charts of a chart repository.
-func classicFlags(flags *pflag.FlagSet, o *classic.CopyOptions) {
-	flags.StringArrayVar(&o.Charts, "chart", nil, "of a chart repository: copy this chart alone; may be given several times")
-	flags.StringVar(&o.Version, "version", "", "of a chart repository: copy the versions in this `range` alone")
-	flags.BoolVar(&o.Prereleases, "devel", false, "of a chart repository: let --version and --latest choose pre-releases too")
-	flags.IntVar(&o.Latest, "latest", 0, "of a chart repository: copy the newest `N` versions of each chart alone")
-	flags.IntVar(&o.Parallel, "parallel", 0, "of a chart repository: copy `N` charts at a time (default 4)")
 }
 
 // classicDir is where the indexes of chart repositories are kept: with the
