@@ -3,7 +3,6 @@ package layout_test
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -262,95 +261,4 @@ func TestORASBothWays(t *testing.T) {
 			}
 		})
 	}
-}
-
-// explore uses all of a layout, and reports what of it is not what it says.
-func explore(t *testing.T, r reader) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	names := []string{"x"}
-	r.Tags(ctx, "", func(tags []string) error { names = append(names, tags...); return nil })
-	for _, name := range names {
-		desc, err := r.Resolve(ctx, name)
-		if err != nil {
-			if len(err.Error()) > 8<<10 {
-				t.Fatalf("error of %d bytes", len(err.Error()))
-			}
-			continue
-		}
-		if desc.Digest.Validate() != nil || desc.Size < 0 {
-			t.Fatalf("%q resolves to %+v", name, desc)
-		}
-		r.Referrers(ctx, desc, "", func([]ocispec.Descriptor) error { return nil })
-		rc, err := r.Fetch(ctx, desc)
-		if err != nil {
-			continue
-		}
-		data, err := io.ReadAll(rc)
-		rc.Close()
-		if err == nil && (desc.Digest.Algorithm().FromBytes(data) != desc.Digest || int64(len(data)) != desc.Size) {
-			t.Fatalf("%q is not what %+v says", data, desc)
-		}
-	}
-}
-
-func FuzzIndex(f *testing.F) {
-	f.Add(marker, `{"schemaVersion":2,"manifests":[`+entry(digest.FromString("content").String(), "x", 7)+`]}`, "content")
-	f.Add(marker, `{"schemaVersion":2,"manifests":[`+entry("sha256:../../oci-layout", "x", 30)+`]}`, "")
-	f.Add(`{"imageLayoutVersion":"1"}`, `{"manifests":null}`, "{}")
-	f.Add(`null`, `[]`, "\x00")
-	f.Fuzz(func(t *testing.T, layoutFile, index, blob string) {
-		files := map[string]string{"oci-layout": layoutFile, "index.json": index, "blobs/sha256/" + digest.FromString("content").Encoded(): blob}
-		openBoth(t, files, func(_ string, open func() (reader, error)) {
-			r, err := open()
-			if err != nil {
-				return
-			}
-			defer r.Close()
-			explore(t, r)
-		})
-	})
-}
-
-func FuzzTar(f *testing.F) {
-	tarred := func(headers ...tar.Header) []byte {
-		var b bytes.Buffer
-		w := tar.NewWriter(&b)
-		for _, h := range headers {
-			content := h.Linkname
-			if h.Typeflag == tar.TypeReg {
-				h.Linkname, h.Size = "", int64(len(content))
-			}
-			if err := w.WriteHeader(&h); err != nil {
-				f.Fatal(err)
-			}
-			if h.Typeflag == tar.TypeReg {
-				io.WriteString(w, content)
-			}
-		}
-		w.Close()
-		return b.Bytes()
-	}
-	index := `{"schemaVersion":2,"manifests":[` + entry(digest.FromString("content").String(), "x", 7) + `]}`
-	blob := "blobs/sha256/" + digest.FromString("content").Encoded()
-	reg := func(name, content string) tar.Header {
-		return tar.Header{Typeflag: tar.TypeReg, Name: name, Linkname: content, Mode: 0o644}
-	}
-	whole := tarred(reg("oci-layout", marker), reg("index.json", index), reg(blob, "content"))
-	f.Add(whole)
-	f.Add(whole[:len(whole)-1700])
-	f.Add(tarred(reg("./oci-layout", marker), reg("/../index.json", index), tar.Header{Typeflag: tar.TypeSymlink, Name: blob, Linkname: "/etc/passwd"}))
-	f.Add(tarred(reg("oci-layout", marker), reg("oci-layout", "{}")))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "layout.tar")
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		r, err := layout.OpenTar(path)
-		if err != nil {
-			return
-		}
-		defer r.Close()
-		explore(t, r)
-	})
 }
