@@ -15,8 +15,8 @@ import (
 )
 
 // Source is a repository read through a cache. It is a [registry.Source] with
-// the roles [registry.ReferenceFetcher] and [registry.TagLister], whatever the
-// source behind it has. It is safe for concurrent use if that is.
+// the roles [registry.ReferenceFetcher], [registry.TagLister] and
+// [registry.ReferrerLister], whatever the source behind it has. It is safe for concurrent use if that is.
 //
 // Errors of the source behind it pass through [registry.WrapError]; those of
 // the cache's directory are logged and are no errors here, [Source.Record]
@@ -35,6 +35,7 @@ var (
 	_ registry.Source           = (*Source)(nil)
 	_ registry.ReferenceFetcher = (*Source)(nil)
 	_ registry.TagLister        = (*Source)(nil)
+	_ registry.ReferrerLister   = (*Source)(nil)
 )
 
 // pendingTag waits for its manifest: references are written after it.

@@ -163,7 +163,8 @@ func (c *Client) newCopier(from CopySource, to CopyTarget, options CopyOptions) 
 		progress: c.progress, seenBlobs: map[digest.Digest]bool{}, seenManifests: map[digest.Digest]bool{}}
 	source, ok := from.Source.(*registry.Repository)
 	target, also := to.Target.(*registry.Repository)
-	if ok && also && registry.SameRegistry(source.Reference(), target.Reference()) {
+	// Within one repository there is nothing to mount: all of it is there.
+	if ok && also && registry.SameRegistry(source.Reference(), target.Reference()) && source.Reference().Repository != target.Reference().Repository {
 		x.mount = target.WithSource(source.Reference())
 		x.dst, x.mountFrom = x.mount, source.Reference()
 	}

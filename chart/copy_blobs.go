@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -87,40 +88,66 @@ func (x *copier) fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadClo
 
 // reopening is content of a source that is opened when it is first read, once
 // the target has said that it takes it, and again when it is wanted from the
-// start. It is not safe for concurrent use.
+// start. It may be closed while it is read: a transport can still be at it when
+// its request has failed.
 type reopening struct {
 	open func() (io.ReadCloser, error)
-	rc   io.ReadCloser
-	n    int64
+
+	mu     sync.Mutex
+	rc     io.ReadCloser
+	n      int64
+	closed bool
 }
 
+var errReopeningClosed = errors.New("the copy of this content has ended")
+
 func (r *reopening) Read(p []byte) (int, error) {
-	if r.rc == nil {
-		rc, err := r.open()
-		if err != nil {
-			return 0, err
-		}
-		r.rc = rc
+	rc, err := r.current()
+	if err != nil {
+		return 0, err
 	}
-	n, err := r.rc.Read(p)
+	n, err := rc.Read(p)
+	r.mu.Lock()
 	r.n += int64(n)
+	r.mu.Unlock()
 	return n, err
+}
+
+func (r *reopening) current() (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, errReopeningClosed
+	}
+	var err error
+	if r.rc == nil {
+		r.rc, err = r.open()
+	}
+	return r.rc, err
 }
 
 // Seek knows where it is, and the way to the start.
 func (r *reopening) Seek(offset int64, whence int) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch {
 	case offset == 0 && whence == io.SeekCurrent:
 		return r.n, nil
 	case offset == 0 && whence == io.SeekStart:
-		err := r.Close()
+		rc := r.rc
 		r.rc, r.n = nil, 0
-		return 0, err
+		if rc != nil {
+			return 0, rc.Close()
+		}
+		return 0, nil
 	}
 	return r.n, fmt.Errorf("seek to %d from %d: %w", offset, whence, errors.ErrUnsupported)
 }
 
 func (r *reopening) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
 	if r.rc == nil {
 		return nil
 	}

@@ -26,6 +26,14 @@ func (x *copier) referrers(ctx context.Context, root *copyRoot) ([]ocispec.Descr
 		}
 		subjects = append(subjects, m.Manifests...)
 	}
+	if len(subjects) > maxCopied {
+		return nil, fmt.Errorf("copy: index of %d manifests: %w", len(subjects)-1, ErrTooLarge)
+	}
+	for _, subject := range subjects {
+		if err := checkDescriptor(subject); err != nil {
+			return nil, err
+		}
+	}
 	var all []ocispec.Descriptor
 	for _, subject := range subjects {
 		found, err := x.referrersOf(ctx, subject, 1)

@@ -237,6 +237,18 @@ func TestCopyBudget(t *testing.T) {
 	}
 }
 
+// TestCopyWithinARepository sets a further tag.
+func TestCopyWithinARepository(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.push(t, "1.0.0")
+	h.Reset()
+	copied, err := h.client.Copy(t.Context(), h.from(t, h.repo.WithTag("1.0.0")), h.to(t, h.repo.WithTag("edge")), chart.CopyOptions{})
+	if err != nil || copied.Sent != copied.Manifest.Size || copied.Reference.Tag != "edge" {
+		t.Fatal(copied, err)
+	}
+	h.costs(t, "further tag", "GET HEAD HEAD HEAD PUT", 0)
+}
+
 func TestCopyWithoutMounts(t *testing.T) {
 	ctx := t.Context()
 	h := newHarbour(t, registrytest.Options{NoMount: true}, cache.Policy{})

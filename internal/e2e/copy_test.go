@@ -68,13 +68,19 @@ func TestCopyBetweenRegistries(t *testing.T) {
 // pull where the blobs are mounted from.
 func TestCopyBearer(t *testing.T) {
 	t.Parallel()
-	reg := startRegistry(t, registryOptions{htpasswd: true})
+	tokens := startTokenServer(t)
+	reg := startRegistry(t, registryOptions{tokens: tokens})
 	u := newUser(t)
-	u.start(password, mustPortolan(t), "login", reg.host, "-u", userName, "--password-stdin", "--plain-http").ok(t)
+	u.start(password, mustPortolan(t), "login", reg.host, "-u", userName, "--password-stdin").ok(t)
 	c := bigChart(t, "cargo", 1<<20)
 	u.json("push", c.path, reg.ref("team/cargo"))
+	before := tokens.issued.Load()
 	if got := u.copy(reg.ref("team/cargo"), reg.ref("mirror/cargo")); got.Mounted < 1<<20 {
 		t.Errorf("%+v", got)
+	}
+	// One to read the source, one to write the target and mount from the source.
+	if n := tokens.issued.Load() - before; n > 2 {
+		t.Errorf("%d tokens", n)
 	}
 }
 
