@@ -12,18 +12,18 @@ import (
 	"testing"
 )
 
-// copied is what portolan copy prints.
-type copied struct {
+// copyOutcome is what portolan copy prints.
+type copyOutcome struct {
 	outcome
 	Source           string
 	Mounted, Existed int64
 	Referrers        []string
 }
 
-func (u *user) copy(args ...string) copied {
+func (u *user) copy(args ...string) copyOutcome {
 	u.t.Helper()
 	stdout := u.portolan(append(append([]string{"copy"}, args...), "-o", "json")...).ok(u.t)
-	var out copied
+	var out copyOutcome
 	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
 		u.t.Fatalf("portolan copy %s: %v in\n%s", strings.Join(args, " "), err, stdout)
 	}

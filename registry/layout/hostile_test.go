@@ -262,3 +262,51 @@ func TestORASBothWays(t *testing.T) {
 		})
 	}
 }
+
+// TestTarOfOtherTools: docker save puts its own files, directories and links
+// among those of the layout.
+func TestTarOfOtherTools(t *testing.T) {
+	manifest := `{"schemaVersion":2,"config":{},"layers":[]}`
+	d := digest.FromString(manifest)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range []struct {
+		tar.Header
+		text string
+	}{
+		{tar.Header{Typeflag: tar.TypeDir, Name: "blobs/"}, ""},
+		{tar.Header{Typeflag: tar.TypeDir, Name: "blobs/sha256/"}, ""},
+		{tar.Header{Typeflag: tar.TypeReg, Name: "blobs/sha256/" + d.Encoded()}, manifest},
+		{tar.Header{Typeflag: tar.TypeSymlink, Name: "blobs/sha256/" + digest.FromString("x").Encoded(), Linkname: "/etc/passwd"}, ""},
+		{tar.Header{Typeflag: tar.TypeLink, Name: "layer.tar", Linkname: "blobs/sha256/" + d.Encoded()}, ""},
+		{tar.Header{Typeflag: tar.TypeReg, Name: "index.json"}, `{"schemaVersion":2,"manifests":[` + entry(d.String(), "docker.io/library/x:1", int64(len(manifest))) + `,` + entry(d.String(), "1", int64(len(manifest))) + `]}`},
+		{tar.Header{Typeflag: tar.TypeReg, Name: "manifest.json"}, "[]"},
+		{tar.Header{Typeflag: tar.TypeReg, Name: "oci-layout"}, marker},
+	} {
+		h.Size = int64(len(h.text))
+		if err := w.WriteHeader(&h.Header); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, h.text)
+	}
+	path := filepath.Join(t.TempDir(), "saved.tar")
+	if err := errors.Join(w.Close(), os.WriteFile(path, b.Bytes(), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := layout.OpenTar(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, name := range []string{"1", "docker.io/library/x:1", d.String()} {
+		if got, err := r.Resolve(t.Context(), name); err != nil || got.Digest != d {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got := tagsOf(t, r); len(got) != 1 || got[0] != "1" {
+		t.Errorf("tags %v: what is no tag is none", got)
+	}
+	if ok, err := r.Exists(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x"), Size: 1}); ok || err != nil {
+		t.Errorf("a link is a blob: %v, %v", ok, err)
+	}
+}
