@@ -123,10 +123,11 @@ func (r *Repository) addReferrer(ctx context.Context, subject digest.Digest, ref
 			return err
 		}
 		settle := min(max(2*time.Since(start), minSettle), maxSettle)
-		select {
-		case <-time.After(settle + rand.N(settle/2)):
-		case <-ctx.Done():
-			return ctx.Err()
+		wait, cancel := context.WithTimeout(ctx, settle+rand.N(settle/2))
+		<-wait.Done()
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("%w: others keep writing the list of referrers under the tag %s", ErrUnavailable, tag)
