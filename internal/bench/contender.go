@@ -51,6 +51,7 @@ const (
 	OpSave    = "save"
 	OpPush    = "push"
 	OpPackage = "package"
+	OpIndex   = "index"
 )
 
 // Task is one operation of a contender, with the arguments of its method.
@@ -61,7 +62,7 @@ type Task struct {
 }
 
 // Run does the task. A pull reads the archive to its end, and answers how long
-// it was.
+// it was; a look-up in an index how many versions it found.
 func (t Task) Run(ctx context.Context, c Contender) (read int64, err error) {
 	switch t.Op {
 	case OpPull:
@@ -77,6 +78,10 @@ func (t Task) Run(ctx context.Context, c Contender) (read int64, err error) {
 		return 0, c.Push(ctx, t.Archive, t.Ref)
 	case OpPackage:
 		return 0, c.Package(ctx, t.Dir, t.Dest)
+	case OpIndex:
+		if x, ok := c.(Indexer); ok {
+			return x.Index(ctx, t.Dir, indexChart)
+		}
 	}
 	return 0, fmt.Errorf("no operation %q", t.Op)
 }

@@ -33,6 +33,9 @@ func (r Row) each(figure func(Outcome) (text string, value float64)) string {
 	_, first := figure(r.Outcomes[0])
 	for i, o := range r.Outcomes {
 		text, value := figure(o)
+		if o == (Outcome{}) {
+			text, value = "–", 0 // one that cannot do this
+		}
 		if i > 0 && first > 0 && value > 0 {
 			text += fmt.Sprintf(" (×%.2g)", value/first)
 		}

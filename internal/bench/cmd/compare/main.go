@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,15 @@ func compare(ctx context.Context, rounds int, only string) error {
 	rows, err := bench.Compare(ctx, plan)
 	if err != nil {
 		return err
+	}
+	if plan.Only == nil || slices.Contains(plan.Only, "look up in an index") {
+		index := plan
+		index.Rounds = min(3, plan.Rounds) // a round of Helm takes many seconds
+		row, err := bench.CompareIndex(ctx, index, 60)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
 	}
 	// For memory: what a chart of this size takes in time follows from the above.
 	plan.Charts, plan.Latencies, plan.Rounds = []bench.Chart{huge}, plan.Latencies[:1], min(3, plan.Rounds)
