@@ -1,15 +1,12 @@
 package classic
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // table tells where in an index the entries of each chart are.
@@ -164,89 +161,4 @@ func (s *scanner) finish(at int64) (*table, error) {
 		return nil, fmt.Errorf("%w: it has no apiVersion", ErrInvalidIndex)
 	}
 	return &s.table, nil
-}
-
-// saysNothing tells a value that is absent, or null.
-func saysNothing(value []byte) bool {
-	switch string(trimComment(value)) {
-	case "", "null", "~", "Null", "NULL":
-		return true
-	}
-	return false
-}
-
-func trimComment(value []byte) []byte {
-	if len(value) > 0 && value[0] == '#' {
-		return nil
-	}
-	if i := bytes.Index(value, []byte(" #")); i >= 0 {
-		value = value[:i]
-	}
-	return bytes.TrimRight(value, " ")
-}
-
-// keyName reads a key as the YAML library does: quotes and escapes, and the
-// text that numbers and bools turn into.
-func keyName(raw []byte) (string, error) {
-	if isPlainName(raw) {
-		return string(raw), nil
-	}
-	var m map[string]int
-	if err := yaml.Unmarshal(append(bytes.Clone(raw), ": 0"...), &m); err != nil || len(m) != 1 {
-		return "", errNotBlock
-	}
-	for key := range m {
-		return key, nil
-	}
-	return "", errNotBlock
-}
-
-// isPlainName knows most names without asking: of lower-case letters, digits
-// and dashes, beginning with a letter, and longer than true and false.
-func isPlainName(raw []byte) bool {
-	if len(raw) < 6 || raw[0] < 'a' || raw[0] > 'z' {
-		return false
-	}
-	for _, c := range raw {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-// lineReader reads lines with their ends, and knows where it is.
-type lineReader struct {
-	r    *bufio.Reader
-	max  int
-	at   int64 // bytes that were read
-	long []byte
-}
-
-var errLongLine = errors.New("line is too long")
-
-func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), max: max}
-}
-
-// next returns a line, which the next call overwrites. The last may lack its
-// end. errLongLine means that max was reached.
-func (l *lineReader) next() ([]byte, error) {
-	line, err := l.r.ReadSlice('\n')
-	l.at += int64(len(line))
-	if err == bufio.ErrBufferFull {
-		l.long = append(l.long[:0], line...)
-		for err == bufio.ErrBufferFull {
-			line, err = l.r.ReadSlice('\n')
-			l.at += int64(len(line))
-			if l.long = append(l.long, line...); len(l.long) > l.max {
-				return nil, errLongLine
-			}
-		}
-		line = l.long
-	}
-	if err == io.EOF && len(line) > 0 {
-		err = nil
-	}
-	return line, err
 }
