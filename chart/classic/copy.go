@@ -105,7 +105,11 @@ func ParseNamespace(s string) (registry.Reference, error) {
 		err = &registry.ReferenceError{Reference: s, Problem: "a namespace has neither tag nor digest"}
 	}
 	if told, ok := errors.AsType[*registry.ReferenceError](err); ok {
-		return registry.Reference{}, &registry.ReferenceError{Reference: strings.TrimSuffix(told.Reference, "/"+name), Problem: told.Problem, Hint: told.Hint}
+		return registry.Reference{}, &registry.ReferenceError{
+			Reference: strings.TrimSuffix(told.Reference, "/"+name),
+			Problem:   strings.ReplaceAll(told.Problem, "/"+name+`"`, `"`),
+			Hint:      strings.TrimSuffix(told.Hint, "/"+name),
+		}
 	}
 	ref.Repository = strings.TrimSuffix(strings.TrimSuffix(ref.Repository, name), "/")
 	return ref, nil

@@ -28,8 +28,9 @@ import (
 // matches registry.ErrNotFound where the index has no such version,
 // registry.ErrDigestMismatch where the archive is not that of the index,
 // chart.ErrInvalidMetadata where its Chart.yaml gives another name or version,
-// ErrInvalidIndex for an entry without a URL or of which a URL leads out of the
-// directory of a file:// repository, and those of chart.Client.Adopt.
+// ErrInvalidIndex for an entry without a URL, and for a URL that leads out of
+// the directory of a file:// repository or, without a digest, from HTTPS to
+// plain HTTP; and those of chart.Client.Adopt.
 func (r *Repository) Pull(ctx context.Context, name, version string) (*chart.Packed, error) {
 	e, err := r.Entry(ctx, name, version)
 	if err != nil {
@@ -93,15 +94,18 @@ func (r *Repository) pullFrom(ctx context.Context, address, name string, e *Entr
 	if err != nil {
 		return nil, err
 	}
+	layer, err := e.Layer()
+	if err != nil {
+		return nil, err
+	}
+	if layer == "" && r.base.Scheme == "https" && u.Scheme == "http" {
+		return nil, fmt.Errorf("%s: %w: without a digest, an archive is not taken over plain HTTP where the index came over HTTPS", shown(u.String()), ErrInvalidIndex)
+	}
 	var options chart.PackOptions
 	if r.options.Provenance {
 		if options.ProvenanceBytes, err = r.provenance(ctx, u); err != nil {
 			return nil, err
 		}
-	}
-	layer, err := e.Layer()
-	if err != nil {
-		return nil, err
 	}
 	packed, err := r.client.Adopt(ctx, layer, func(ctx context.Context) (io.ReadCloser, error) { return r.open(ctx, u) }, &options)
 	if err != nil {
@@ -151,7 +155,7 @@ func (r *Repository) openFile(u *url.URL) (io.ReadCloser, error) {
 	if r.root == nil || u.Host != "" && u.Host != "localhost" {
 		return nil, fmt.Errorf("%w: only the index of a directory may name files", ErrInvalidIndex)
 	}
-	name, err := filepath.Rel(r.root.Name(), filepath.FromSlash(u.Path))
+	name, err := filepath.Rel(r.root.Name(), localPath(u))
 	if err != nil || !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("%w: it names a file out of its directory", ErrInvalidIndex)
 	}

@@ -84,6 +84,25 @@ func TestWhereArchivesAre(t *testing.T) {
 	}
 }
 
+// TestNoFallingBackToPlainHTTP: what nobody vouches for does not come in the
+// clear where the index came over HTTPS.
+func TestNoFallingBackToPlainHTTP(t *testing.T) {
+	clear := newQuay(t, false)
+	vouched := strings.Replace(clear.put(t, "/a.tgz", "vouched", "1.0.0"), "- /a.tgz", "- "+clear.URL+"/a.tgz", 1)
+	clear.put(t, "/b.tgz", "nobodys", "1.0.0")
+	q := newQuay(t, true)
+	q.files["/charts/index.yaml"] = indexOf(map[string][]string{"vouched": {vouched}, "nobodys": {entry("nobodys", "1.0.0", "", clear.URL+"/b.tgz")}})
+	r := open(t, newClient(t, "", q), q.URL+"/charts", nil)
+	packed, err := r.Pull(t.Context(), "vouched", "1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed.Close()
+	if _, err := r.Pull(t.Context(), "nobodys", "1.0.0"); !errors.Is(err, classic.ErrInvalidIndex) || len(clear.asked()) != 1 {
+		t.Errorf("error = %v", err)
+	}
+}
+
 func TestPullRefuses(t *testing.T) {
 	q := newQuay(t, false)
 	good := q.put(t, "/charts/good.tgz", "good", "1.0.0")

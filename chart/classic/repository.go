@@ -83,7 +83,7 @@ func Open(client *chart.Client, address string, options *Options) (*Repository, 
 		r.options.MaxSize = DefaultMaxSize
 	}
 	if base.Scheme == "file" {
-		if r.root, err = os.OpenRoot(filepath.FromSlash(base.Path)); err != nil {
+		if r.root, err = os.OpenRoot(localPath(base)); err != nil {
 			return nil, fmt.Errorf("chart repository: %w", err)
 		}
 	}
@@ -116,6 +116,15 @@ func parseURL(address string) (*url.URL, error) {
 		return fail("it has no host", "")
 	}
 	return u, nil
+}
+
+// localPath is the path that a file:// URL names.
+func localPath(u *url.URL) string {
+	path := filepath.FromSlash(u.Path)
+	if drive := strings.TrimPrefix(path, `\`); filepath.VolumeName(drive) != "" { // file:///C:/charts
+		return drive
+	}
+	return path
 }
 
 // URL returns the repository's address, without what could be a secret.
