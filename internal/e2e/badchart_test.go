@@ -130,7 +130,12 @@ func testHostile(t *testing.T, u *user, reg *registryServer, name, archive strin
 		Layers:        []descriptor{reg.putBlob(t, repository, chartType, readFile(t, archive))},
 	})
 	u.portolan("show", "chart", reg.ref("%s:1.0.0", repository)).fails(t, exitOther, words...)
+	u.portolan("show", "crds", reg.ref("%s:1.0.0", repository)).fails(t, exitOther, words...)
 	u.portolan("pull", reg.ref("%s:1.0.0", repository)).fails(t, exitOther, words...)
+	u.portolan("pull", reg.ref("%s:1.0.0", repository), "--untar", "-d", u.path("work", "new")).fails(t, exitOther, words...)
+	if _, err := os.Lstat(u.path("work", "new")); err == nil {
+		t.Error("a directory was made for a chart that was refused")
+	}
 	u.leavesNothing()
 }
 
