@@ -69,6 +69,24 @@ func BenchmarkPackage(b *testing.B) {
 	}
 }
 
+func BenchmarkRead(b *testing.B) {
+	for _, op := range []string{bench.OpLoad, bench.OpUnpack} {
+		for _, chart := range charts(b) {
+			b.Run(op+"/chart="+chart.Label, func(b *testing.B) {
+				with(b, func(b *testing.B, c bench.Contender) {
+					if _, ok := c.(bench.Reader); !ok {
+						b.Skip("looks into no archive")
+					}
+					p := pier{contender: c, chart: chart, dir: b.TempDir()}
+					p.measure(b, func(int) bench.Task {
+						return bench.Task{Op: op, Archive: chart.Archive, Dest: p.empty(b, "dest")}
+					})
+				})
+			})
+		}
+	}
+}
+
 // pier is where one contender handles one chart.
 type pier struct {
 	contender bench.Contender

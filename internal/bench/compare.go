@@ -27,7 +27,7 @@ type Row struct {
 	Operation string
 	Chart     string
 	Latency   time.Duration
-	Outcomes  []Outcome // in the order of Names
+	Outcomes  []Outcome // in the order of Names; zero for one that cannot do it
 }
 
 // Outcome is a contender's part of a Row: medians of times, and the most that
@@ -43,28 +43,35 @@ type Outcome struct {
 type operation struct {
 	name  string
 	local bool // needs no registry
+	read  bool // of Readers
 	task  func(s *scene, who, fresh string) Task
 }
 
 func operations() []operation {
 	return []operation{
-		{"pull cold", false, func(s *scene, _, _ string) Task {
+		{"pull cold", false, false, func(s *scene, _, _ string) Task {
 			return Task{Op: OpPull, Ref: s.ref("stock"), Cache: s.scratch("cache")}
 		}},
-		{"pull warm", false, func(s *scene, who, _ string) Task {
+		{"pull warm", false, false, func(s *scene, who, _ string) Task {
 			return Task{Op: OpPull, Ref: s.ref("stock"), Cache: filepath.Join(s.dir, "cache-"+who)}
 		}},
-		{"pull to a file", false, func(s *scene, _, _ string) Task {
+		{"pull to a file", false, false, func(s *scene, _, _ string) Task {
 			return Task{Op: OpSave, Ref: s.ref("stock"), Cache: s.scratch("cache"), Dest: s.scratch("dest")}
 		}},
-		{"push new", false, func(s *scene, _, fresh string) Task {
+		{"push new", false, false, func(s *scene, _, fresh string) Task {
 			return Task{Op: OpPush, Archive: s.chart.Archive, Ref: s.ref(fresh)}
 		}},
-		{"push again", false, func(s *scene, who, _ string) Task {
+		{"push again", false, false, func(s *scene, who, _ string) Task {
 			return Task{Op: OpPush, Archive: s.chart.Archive, Ref: s.ref("again-" + who)}
 		}},
-		{"package", true, func(s *scene, _, _ string) Task {
+		{"package", true, false, func(s *scene, _, _ string) Task {
 			return Task{Op: OpPackage, Dir: s.chart.Dir, Dest: s.scratch("dest")}
+		}},
+		{"load", true, true, func(s *scene, _, _ string) Task {
+			return Task{Op: OpLoad, Archive: s.chart.Archive}
+		}},
+		{"unpack", true, true, func(s *scene, _, _ string) Task {
+			return Task{Op: OpUnpack, Archive: s.chart.Archive, Dest: s.scratch("dest")}
 		}},
 	}
 }
@@ -186,6 +193,9 @@ func (s *scene) compete(op operation, rounds int, workers []*Worker) ([]Outcome,
 		first, last := round == 0, round == rounds+1
 		for turn := range workers {
 			i := (turn + round) % len(workers)
+			if op.read && !isReader(Names()[i]) {
+				continue
+			}
 			task, err := s.next(op, Names()[i])
 			if err != nil {
 				return nil, err
@@ -217,8 +227,12 @@ func (s *scene) compete(op operation, rounds int, workers []*Worker) ([]Outcome,
 	return outcomes, nil
 }
 
+// median is 0 of none.
 func median(d []time.Duration) time.Duration {
 	slices.Sort(d)
 	n := len(d)
+	if n == 0 {
+		return 0
+	}
 	return (d[(n-1)/2] + d[n/2]) / 2
 }

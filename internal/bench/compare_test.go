@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func TestBudgets(t *testing.T) {
 	rows, err := bench.Compare(t.Context(), bench.Plan{
 		Charts:    []bench.Chart{small, huge},
 		Latencies: []time.Duration{0},
-		Only:      []string{"pull cold", "pull warm", "push new", "push again"},
+		Only:      []string{"pull cold", "pull warm", "push new", "push again", "load", "unpack"},
 		Work:      dir,
 		Args:      []string{"-test.run=^TestWorker$"},
 	})
@@ -54,6 +55,7 @@ func TestBudgets(t *testing.T) {
 	want := map[string]int{ // requests
 		"pull cold small": 2, "pull warm small": 1, "push new small": 6, "push again small": 1,
 		"pull cold 80 MB": 2, "pull warm 80 MB": 1, "push new 80 MB": 7, "push again 80 MB": 1,
+		"load small": 0, "unpack small": 0, "load 80 MB": 0, "unpack 80 MB": 0,
 	}
 	for _, row := range rows {
 		name, got := row.Operation+" "+row.Chart, row.Outcomes[0]
@@ -106,6 +108,11 @@ func TestContenders(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkPackage(t, dest, chart)
+			if r, ok := pusher.(bench.Reader); ok {
+				checkReader(t, r, chart)
+			} else if name != "oras" {
+				t.Errorf("%s does not read archives", name)
+			}
 		})
 	}
 }
@@ -163,5 +170,31 @@ func checkPackage(t *testing.T, dir string, want bench.Chart) {
 	}
 	if all := files(t, archive); !slices.Equal(got, all) {
 		t.Errorf("the package has the files %v, want %v", got, all)
+	}
+}
+
+// checkReader wants what is unpacked to be the chart that it came from.
+func checkReader(t *testing.T, r bench.Reader, chart bench.Chart) {
+	t.Helper()
+	if name, err := r.Load(t.Context(), chart.Archive); err != nil || name != chart.Name {
+		t.Errorf("Load = %s, %v", name, err)
+	}
+	dest := t.TempDir()
+	if err := r.Unpack(t.Context(), chart.Archive, dest); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := os.ReadFile(chart.Archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = fs.WalkDir(os.DirFS(dest), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			got = append(got, name)
+		}
+		return err
+	})
+	if want := files(t, archive); err != nil || !slices.Equal(got, want) {
+		t.Errorf("unpacked %v (%v), want %v", got, err, want)
 	}
 }

@@ -28,6 +28,16 @@ type Contender interface {
 	Package(ctx context.Context, dir, dest string) error
 }
 
+// Reader is a Contender that looks into archives.
+type Reader interface {
+	// Load reads an archive to its end, checks it, and answers with the chart's
+	// name.
+	Load(ctx context.Context, archive string) (name string, err error)
+	// Unpack writes the chart in an archive into the directory dest, which is
+	// there, under the chart's name.
+	Unpack(ctx context.Context, archive, dest string) error
+}
+
 // Names lists the contenders, Portolan first: ratios are to it.
 func Names() []string { return []string{"portolan", "helm4", "oras"} }
 
@@ -45,6 +55,10 @@ func New(name, home string) (Contender, error) {
 	return nil, fmt.Errorf("no contender %q", name)
 }
 
+// isReader tells whether the contender of that name is a Reader: oras-go looks
+// into no archive.
+func isReader(name string) bool { return name != "oras" }
+
 // Operations of a Task.
 const (
 	OpPull    = "pull"
@@ -52,6 +66,8 @@ const (
 	OpPush    = "push"
 	OpPackage = "package"
 	OpIndex   = "index"
+	OpLoad    = "load"   // of a Reader
+	OpUnpack  = "unpack" // of a Reader
 )
 
 // Task is one operation of a contender, with the arguments of its method.
@@ -81,6 +97,15 @@ func (t Task) Run(ctx context.Context, c Contender) (read int64, err error) {
 	case OpIndex:
 		if x, ok := c.(Indexer); ok {
 			return x.Index(ctx, t.Dir, indexChart)
+		}
+	}
+	if r, ok := c.(Reader); ok {
+		switch t.Op {
+		case OpLoad:
+			_, err := r.Load(ctx, t.Archive)
+			return 0, err
+		case OpUnpack:
+			return 0, r.Unpack(ctx, t.Archive, t.Dest)
 		}
 	}
 	return 0, fmt.Errorf("no operation %q", t.Op)

@@ -71,3 +71,15 @@ func (h *helm) Package(_ context.Context, dir, dest string) error {
 	_, err = chartutil.Save(c, dest)
 	return err
 }
+
+func (h *helm) Load(_ context.Context, archive string) (string, error) {
+	c, err := loader.LoadFile(archive)
+	if err != nil {
+		return "", err
+	}
+	return c.Name(), nil
+}
+
+func (h *helm) Unpack(_ context.Context, archive, dest string) error {
+	return chartutil.ExpandFile(dest, archive)
+}

@@ -75,3 +75,26 @@ func (p *portolan) Package(ctx context.Context, dir, dest string) error {
 	_, _, err := chart.PackageFile(ctx, dir, dest, nil)
 	return err
 }
+
+func (p *portolan) Load(_ context.Context, archive string) (string, error) {
+	a, err := chart.Open(archive, nil)
+	if err != nil {
+		return "", err
+	}
+	defer a.Close()
+	m, err := a.Metadata()
+	if err != nil {
+		return "", err
+	}
+	return m.Name, nil
+}
+
+func (p *portolan) Unpack(ctx context.Context, archive, dest string) error {
+	a, err := chart.Open(archive, nil)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	_, err = a.Unpack(ctx, dest)
+	return err
+}
