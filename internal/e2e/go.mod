@@ -7,4 +7,10 @@ require (
 	golang.org/x/crypto v0.58.0
 )
 
+require (
+	github.com/ProtonMail/go-crypto v1.5.2
+	github.com/cloudflare/circl v1.6.3 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
 replace github.com/portolan-oci/portolan => ../..
