@@ -8,12 +8,13 @@
 // [NewSigner] makes a chart.Signer, for chart.PackOptions; [NewVerifier] makes
 // a chart.Verifier, for chart.ClientOptions; [Verify] does the same for files.
 //
-// # What is stricter than in Helm
+// # What differs from Helm
 //
-// Helm asks whether a key of the keyring has signed a text that names a file
-// with the archive's checksum. Here the text also has to be about the chart
-// that was asked for: a registry that serves an old, rightly signed version
-// under a new tag is refused. See [Verify] and [Options] for all rules.
+// Helm wants a checksum under the file name that it has made from repository
+// and tag, and ignores the signed Chart.yaml. Here the text has to be about one
+// chart, and that the one that was asked for: an old, rightly signed version
+// under a new tag is refused, one under another spelling of its version is
+// not. See [Verify] and [Verifier.Verify] for all rules.
 //
 // The OpenPGP library is the one that Helm uses. No other package of this
 // module links it.
