@@ -47,6 +47,7 @@ var layers = map[string]layer{
 	"internal/tempfile":   {},
 	"internal/variant":    {},
 	"internal/verify":     {ours: []string{"internal"}, theirs: []string{imageSpec, goDigest}},
+	"internal/userdir":    {},
 	"internal/version":    {theirs: []string{"github.com/Masterminds/semver/v3"}},
 
 	"auth":                  {ours: []string{"internal"}, theirs: []string{"github.com/docker/docker-credential-helpers", "github.com/gofrs/flock"}},

@@ -3,9 +3,9 @@ package auth
 import (
 	"context"
 	"os"
-	"os/user"
 	"path/filepath"
-	"runtime"
+
+	"github.com/portolan-oci/portolan/internal/userdir"
 )
 
 // DefaultDockerPath is where docker keeps its configuration:
@@ -15,7 +15,7 @@ func DefaultDockerPath() (string, error) {
 	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
 		return filepath.Join(dir, "config.json"), nil
 	}
-	home, err := homeDir()
+	home, err := userdir.Home()
 	if err != nil {
 		return "", err
 	}
@@ -30,44 +30,11 @@ func DefaultHelmPath() (string, error) {
 	if path := os.Getenv("HELM_REGISTRY_CONFIG"); path != "" {
 		return path, nil
 	}
-	dir, err := helmConfigDir()
+	dir, err := userdir.HelmConfig()
 	if err != nil {
 		return "", err
 	}
 	return filepath.Join(dir, "registry", "config.json"), nil
-}
-
-func helmConfigDir() (string, error) {
-	if dir := os.Getenv("HELM_CONFIG_HOME"); dir != "" {
-		return dir, nil
-	}
-	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
-		return filepath.Join(dir, "helm"), nil
-	}
-	if dir := os.Getenv("APPDATA"); dir != "" && runtime.GOOS == "windows" {
-		return filepath.Join(dir, "helm"), nil
-	}
-	home, err := homeDir()
-	if err != nil {
-		return "", err
-	}
-	if runtime.GOOS == "darwin" {
-		return filepath.Join(home, "Library", "Preferences", "helm"), nil
-	}
-	return filepath.Join(home, ".config", "helm"), nil
-}
-
-// homeDir asks the user database where the environment does not say, as docker
-// does: services often run without HOME.
-func homeDir() (string, error) {
-	home, err := os.UserHomeDir()
-	if err == nil {
-		return home, nil
-	}
-	if u, uerr := user.Current(); uerr == nil && u.HomeDir != "" {
-		return u.HomeDir, nil
-	}
-	return "", err
 }
 
 // NewDefault reads the credentials that the user already has: docker's file,

@@ -32,7 +32,8 @@ func (c *Client) Registry() *registry.Client { return c.registry }
 // opts may be nil; of its limits, zero ones are the client's. Errors: those of
 // fetch, as they are; registry.ErrDigestMismatch when the archive is not layer,
 // registry.ErrInvalidReference when layer is malformed; ErrTooLarge when it has
-// more bytes than an archive within the limits can; those of PackArchive. The
+// more bytes than an archive within the limits can; those of PackArchive;
+// ErrVerification, or any other of the client's Verifier. The
 // caller closes the result.
 //
 // Progress is told of the bytes that fetch gave, under a descriptor without a
@@ -62,6 +63,14 @@ func (c *Client) Adopt(ctx context.Context, layer digest.Digest, fetch func(cont
 	packed, err := PackArchive(ctx, a, &o)
 	if err != nil {
 		return nil, err
+	}
+	_, err = c.verify(ctx, Subject{
+		Reference: registry.Reference{Digest: packed.Manifest.Digest}, Name: packed.Metadata.Name, Version: packed.Metadata.Version,
+		Manifest: packed.Manifest, Source: packed,
+		Layers: &Layers{Config: packed.Config, Chart: packed.Layer, Provenance: packed.Provenance},
+	})
+	if err != nil {
+		return nil, errors.Join(err, packed.Close())
 	}
 	for _, desc := range packed.Descriptors() {
 		if desc.Digest != packed.Layer.Digest {

@@ -31,6 +31,7 @@ const (
 
 // copier is one Copy.
 type copier struct {
+	client   *Client
 	src      registry.Source
 	dst      registry.Target
 	from, to registry.Reference
@@ -53,7 +54,8 @@ type copyRoot struct {
 	desc   ocispec.Descriptor
 	data   []byte
 	how    choice
-	layers *Layers // of the chart, once it is known
+	layers *Layers            // of the chart, once it is known
+	chart  ocispec.Descriptor // its manifest: the root, or in the index that this is
 }
 
 // lister lists the source's tags.

@@ -76,6 +76,8 @@ type Copied struct {
 	// were sent, those that the registry took from the source's repository, and
 	// those that were looked for and found.
 	Sent, Mounted, Existed int64
+	// VerifiedBy is what the client's Verifier answered, as in Origin.
+	VerifiedBy []string
 	// Referrers are the manifests that refer to the chart and are at the
 	// target now: those with a subject, then those under cosign's tags.
 	Referrers []ocispec.Descriptor
@@ -120,7 +122,11 @@ func (c *Client) CopyTo(ref registry.Reference) (CopyTarget, error) {
 // ErrExists too. A version's tag must be that of the chart. A tag that is no
 // version moves.
 //
-// Errors: *NoMatchError; ErrNotChart where the source names something else;
+// The client's Verifier, if it has one, is asked before anything is written.
+//
+// Errors: *NoMatchError; ErrVerification, or any other of the Verifier's;
+// ErrNotChart where the source names something else, an *IndexError for an
+// index; ErrAmbiguous for one of several charts where one is wanted;
 // ErrInvalidManifest; ErrTooLarge for more manifests than can be meant;
 // registry.ErrInvalidReference; registry.ErrUnsupported where an end lacks what
 // the options need; registry.ErrDigestMismatch; those of both ends.
@@ -159,7 +165,7 @@ func (c *Client) newCopier(from CopySource, to CopyTarget, options CopyOptions) 
 	if packed, ok := from.Source.(*Packed); ok && from.Reference.Object() == "" {
 		from.Reference.Digest = packed.Manifest.Digest
 	}
-	x := &copier{src: from.Source, dst: to.Target, from: from.Reference, to: to.Reference, options: options,
+	x := &copier{client: c, src: from.Source, dst: to.Target, from: from.Reference, to: to.Reference, options: options,
 		progress: c.progress, seenBlobs: map[digest.Digest]bool{}, seenManifests: map[digest.Digest]bool{}}
 	source, ok := from.Source.(*registry.Repository)
 	target, also := to.Target.(*registry.Repository)

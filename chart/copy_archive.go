@@ -23,12 +23,17 @@ func (x *copier) toArchive(ctx context.Context, root *copyRoot, path string) (*C
 	x.options.ChartOnly = true
 	layers, err := x.chart(ctx, root)
 	if err != nil {
-		return nil, atSource(source, err)
+		return nil, err
+	}
+	source.Digest = root.desc.Digest // of the chart, where an index led to it
+	by, err := x.verify(ctx, root, source)
+	if err != nil {
+		return nil, err
 	}
 	if !strings.HasSuffix(path, ".tgz") {
 		m, err := x.metadata(ctx, root)
 		if err != nil {
-			return nil, atSource(source, err)
+			return nil, err
 		}
 		path = filepath.Join(path, m.Name+"-"+m.Version+".tgz")
 	}
@@ -44,7 +49,7 @@ func (x *copier) toArchive(ctx context.Context, root *copyRoot, path string) (*C
 	if err != nil {
 		return nil, err
 	}
-	return &Copied{Source: source, Manifest: root.desc, Path: path, Exists: exists, Sent: x.sent.Load(), Existed: x.existed.Load()}, nil
+	return &Copied{Source: source, Manifest: root.desc, Path: path, Exists: exists, VerifiedBy: by, Sent: x.sent.Load(), Existed: x.existed.Load()}, nil
 }
 
 // file writes content to a file that appears whole or not at all, unless the

@@ -8,7 +8,6 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/portolan-oci/portolan/internal/ocijson"
 	"github.com/portolan-oci/portolan/internal/version"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -19,7 +18,7 @@ import (
 func (x *copier) copy(ctx context.Context, root *copyRoot) (*Copied, error) {
 	source := root.how.in(x.from).WithDigest(root.desc.Digest)
 	if err := x.narrow(ctx, root); err != nil {
-		return nil, atSource(source, err)
+		return nil, err
 	}
 	tag, err := x.tag(ctx, root)
 	if err != nil {
@@ -39,7 +38,10 @@ func (x *copier) copy(ctx context.Context, root *copyRoot) (*Copied, error) {
 		done.Reference = target.WithDigest(there.Digest)
 		x.existed.Add(there.Size)
 	} else if _, err = x.chart(ctx, root); err != nil { // an index was not looked into yet
-		return nil, atSource(source, err)
+		return nil, err
+	}
+	if done.VerifiedBy, err = x.verify(ctx, root, source); err != nil {
+		return nil, err
 	}
 	if err := x.send(ctx, root, tag, done); err != nil {
 		return nil, err
@@ -69,14 +71,6 @@ func (x *copier) send(ctx context.Context, root *copyRoot, tag string, done *Cop
 	return x.put(ctx, root.desc, root.data, tag)
 }
 
-// atSource names what was found to be wrong.
-func atSource(source registry.Reference, err error) error {
-	if source.Host == "" {
-		return fmt.Errorf("copy %s: %w", source.Digest, err)
-	}
-	return fmt.Errorf("copy %s: %w", source, err)
-}
-
 func isIndex(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageIndex || mediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
 }
@@ -91,49 +85,29 @@ func (x *copier) narrow(ctx context.Context, root *copyRoot) error {
 	return err
 }
 
-// chart returns the parts of the chart that root is, or that is in it.
+// chart returns the parts of the chart that root is, or that is in it: with
+// ChartOnly the one that is meant, which becomes the root; else, of an index of
+// several, any of them.
 func (x *copier) chart(ctx context.Context, root *copyRoot) (*Layers, error) {
 	if root.layers != nil {
 		return root.layers, nil
 	}
-	if !isIndex(root.desc.MediaType) {
-		var err error
-		root.layers, err = ReadManifest(root.data, root.desc.MediaType)
-		return root.layers, err
+	there := &standing{src: readEnd{x}, ref: x.from, choice: root.how, content: root.data}
+	there.res.Descriptor = root.desc
+	at, err := there.chart(ctx, x.options.Selector.Chart)
+	var several *IndexError
+	if !x.options.ChartOnly && errors.Is(err, ErrAmbiguous) && errors.As(err, &several) && len(several.Charts) > 0 {
+		at, err = there.chartOf(ctx, several.Charts[0].Digest)
 	}
-	m, err := ocijson.Parse(root.data)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrInvalidManifest, shown(err.Error()))
+		return nil, err
 	}
-	var charts []*copyRoot
-	for _, child := range m.Manifests[:min(len(m.Manifests), maxCopied)] {
-		if child.MediaType != ocispec.MediaTypeImageManifest {
-			continue
-		}
-		data, err := x.read(ctx, x.src, x.from, child)
-		if err != nil {
-			return nil, err
-		}
-		layers, err := ReadManifest(data, child.MediaType)
-		switch {
-		case err == nil:
-			plain := ocispec.Descriptor{MediaType: child.MediaType, Digest: child.Digest, Size: child.Size}
-			charts = append(charts, &copyRoot{desc: plain, data: data, how: root.how, layers: layers})
-		case !errors.Is(err, ErrNotChart):
-			return nil, fmt.Errorf("%s in the index: %w", child.Digest, err)
-		}
+	root.chart, root.layers = at.manifest, at.layers
+	if x.options.ChartOnly && at.index != "" {
+		root.desc = ocispec.Descriptor{MediaType: at.manifest.MediaType, Digest: at.manifest.Digest, Size: at.manifest.Size}
+		root.data, err = x.read(ctx, x.src, x.from, root.desc)
 	}
-	switch {
-	case len(charts) == 0:
-		return nil, notChart(root.desc.MediaType)
-	case !x.options.ChartOnly:
-		root.layers = charts[0].layers
-		return root.layers, nil
-	case len(charts) > 1:
-		return nil, fmt.Errorf("%w but an index of %d charts; name one by its digest", ErrNotChart, len(charts))
-	}
-	*root = *charts[0]
-	return root.layers, nil
+	return root.layers, err
 }
 
 // metadata reads the chart's config at the source.
@@ -146,7 +120,11 @@ func (x *copier) metadata(ctx context.Context, root *copyRoot) (*Metadata, error
 	if err != nil {
 		return nil, err
 	}
-	return ParseConfig(config)
+	m, err := ParseConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("copy %s: config %s: %w", spell(root.how.in(x.from).WithDigest(root.desc.Digest)), layers.Config.Digest, err)
+	}
+	return m, nil
 }
 
 // tag is the target's, else the source's, else the chart's version. A tag that

@@ -205,7 +205,7 @@ func TestCopyIndex(t *testing.T) {
 	}
 	whole := index("1.0.0", image, one)
 	index("images", image)
-	index("two", one, two)
+	several := index("two", one, two).Digest
 	for _, tc := range []struct {
 		tag       string
 		chartOnly bool
@@ -216,7 +216,8 @@ func TestCopyIndex(t *testing.T) {
 		{"1.0.0", true, one.Digest, nil},
 		{"images", false, "", chart.ErrNotChart},
 		{"images", true, "", chart.ErrNotChart},
-		{"two", true, "", chart.ErrNotChart},
+		{"two", true, "", chart.ErrAmbiguous},
+		{"two", false, several, nil},
 	} {
 		_, ref := quay(t, registrytest.Options{})
 		target := h.to(t, ref)
@@ -232,7 +233,7 @@ func TestCopyIndex(t *testing.T) {
 			t.Errorf("%s: the tag names %v, %v", tc.tag, there, err)
 		}
 		for _, d := range []ocispec.Descriptor{one, image} {
-			want := d.Digest == one.Digest || !tc.chartOnly
+			want := d.Digest == one.Digest || !tc.chartOnly && tc.tag != "two"
 			if ok, err := target.Target.Exists(ctx, d); err != nil || ok != want {
 				t.Errorf("%s, chart only %v: %s exists %v, %v", tc.tag, tc.chartOnly, d.Digest, ok, err)
 			}

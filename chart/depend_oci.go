@@ -69,7 +69,7 @@ func doubledName(dep *Dependency, err error) error {
 // otherwise.
 func (d *depending) fetchOCI(ctx context.Context, ref registry.Reference, name, v string) (*part, error) {
 	return d.fetches.do(ref.Name()+" "+v, func() (*part, error) {
-		pulled, err := d.client.Pull(ctx, ref, PullOptions{Selector: Selector{Version: v}})
+		pulled, err := d.client.Pull(ctx, ref, PullOptions{Selector: Selector{Version: v, Chart: name}})
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func (d *depending) rebuildOCI(ctx context.Context, dep *Dependency, pin Pin) (*
 		if err := d.checkPin(ctx, ref); err != nil {
 			return nil, err
 		}
-		pulled, err := d.client.Pull(ctx, ref, PullOptions{})
+		pulled, err := d.client.Pull(ctx, ref, PullOptions{Selector: Selector{Chart: dep.Name}})
 		if err != nil {
 			return nil, err
 		}

@@ -232,7 +232,7 @@ func TestDependenciesFail(t *testing.T) {
 		{"no such version", "sail 1.2.0 team", chart.ErrNoMatch, "no version or tag 1.2.0; there are 1.1.0"},
 		{"no such repository", "gull * team", registry.ErrNotFound, "team/gull"},
 		{"the name twice", "sail * oci://" + h.Host + "/team/sail", registry.ErrNotFound, "oci://" + h.Host + "/team may be what is meant"},
-		{"another chart there", "oar 1.0.0 team", chart.ErrInvalidArchive, `is the chart "paddle" where "oar" is wanted`},
+		{"another chart there", "oar 1.0.0 team", registry.ErrNotFound, `the one chart here is "paddle", not "oar"`},
 		{"not in charts/", "hull * -", chart.ErrMissingDependency, "charts/hull"},
 		{"directory of another version", "anchor ^4 file://../anchor", chart.ErrNoMatch, "there are 3.1.4"},
 		{"directory of another chart", "chain * file://../anchor", chart.ErrInvalidArchive, `is the chart "anchor"`},

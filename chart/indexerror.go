@@ -42,7 +42,7 @@ type IndexError struct {
 // Error is one line, as with ArchiveError, that names at most five charts.
 func (e *IndexError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v", e.Reference, e.Err)
+	fmt.Fprintf(&b, "%s: %v", spell(e.Reference), e.Err)
 	switch {
 	case e.Wanted != "":
 		fmt.Fprintf(&b, ": image index without one chart named %s", quoted(e.Wanted))

@@ -94,9 +94,13 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	if err != nil {
 		return nil, err
 	}
-	p := newPulled(there, at, options.Selector.Chart)
+	p := newPulled(src, there, at, options.Selector.Chart)
 	p.provenance = &provenance{source: src, ref: p.Origin.Resolved, desc: p.Provenance}
-	if err := c.verify(ctx, src, p, at.layers); err != nil {
+	p.Origin.VerifiedBy, err = c.verify(ctx, Subject{
+		Reference: p.Origin.Resolved, Name: p.name, Version: p.Version,
+		Manifest: p.Manifest, Layers: at.layers, Source: src, provenance: p.provenance,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := c.checkSize(p.Layer); err != nil {
@@ -126,7 +130,7 @@ func (c *Client) checkSize(layer ocispec.Descriptor) error {
 	return nil
 }
 
-func newPulled(there *standing, at *found, name string) *Pulled {
+func newPulled(src *cache.Source, there *standing, at *found, name string) *Pulled {
 	resolved := newResolved(there.ref, there.choice, there.res)
 	return &Pulled{
 		Manifest:   at.manifest,
@@ -144,7 +148,7 @@ func newPulled(there *standing, at *found, name string) *Pulled {
 			Layer:     at.layers.Chart.Digest,
 			Confirmed: resolved.Confirmed,
 		},
-		src:  there.src,
+		src:  src,
 		name: name,
 	}
 }

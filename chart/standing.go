@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -18,7 +19,7 @@ import (
 // standing is what a reference and a selector name: a chart's manifest, an
 // image index, or something else.
 type standing struct {
-	src     *cache.Source
+	src     registry.Source
 	ref     registry.Reference // as asked for
 	choice  choice
 	content []byte
@@ -42,6 +43,14 @@ func stands(ctx context.Context, src *cache.Source, ref registry.Reference, sel 
 // pinned names what stands there by its digest too.
 func (s *standing) pinned() registry.Reference {
 	return s.choice.in(s.ref).WithDigest(s.res.Descriptor.Digest)
+}
+
+// spell prints a reference, of which a layout has neither host nor repository.
+func spell(ref registry.Reference) string {
+	if ref.Host == "" {
+		return strings.TrimLeft(ref.String(), "/:@")
+	}
+	return ref.String()
 }
 
 // found is a chart's manifest.
@@ -77,7 +86,7 @@ func (s *standing) chart(ctx context.Context, name string) (*found, error) {
 	}
 	layers, err := ReadManifest(s.content, desc.MediaType)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.choice.in(s.ref), err)
+		return nil, fmt.Errorf("%s: %w", spell(s.choice.in(s.ref)), err)
 	}
 	if title := layers.title(); name != "" && title != "" && title != name {
 		return nil, &registry.Error{Op: "select", Reference: s.pinned(), Kind: registry.ErrNotFound,
@@ -92,7 +101,7 @@ func (l *Layers) title() string { return l.Annotations[ocispec.AnnotationTitle] 
 func (s *standing) fromIndex(ctx context.Context, name string) (*found, error) {
 	in, err := readIndex(s.content)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.pinned(), err)
+		return nil, fmt.Errorf("%s: %w", spell(s.pinned()), err)
 	}
 	charts := in.charts
 	if len(charts) == 0 {
@@ -118,6 +127,21 @@ func (s *standing) fromIndex(ctx context.Context, name string) (*found, error) {
 		return nil, err
 	}
 	return &found{manifest: charts[0], layers: layers, index: s.res.Descriptor.Digest}, nil
+}
+
+// chartOf is the chart of an index whose manifest has this digest.
+func (s *standing) chartOf(ctx context.Context, d digest.Digest) (*found, error) {
+	in, err := readIndex(s.content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", spell(s.pinned()), err)
+	}
+	for _, desc := range slices.Concat(in.charts, in.untold) {
+		if desc.Digest == d {
+			layers, err := s.layers(ctx, desc)
+			return &found{manifest: desc, layers: layers, index: s.res.Descriptor.Digest}, err
+		}
+	}
+	return nil, s.indexError("", nil, registry.ErrNotFound, "no chart "+string(d))
 }
 
 // onlyCharts reads manifests and leaves out those that are not charts'. One
@@ -180,7 +204,7 @@ func (s *standing) layers(ctx context.Context, desc ocispec.Descriptor) (*Layers
 	}
 	layers, err := ReadManifest(content, desc.MediaType)
 	if err != nil {
-		return nil, fmt.Errorf("%s: its %s: %w", s.pinned(), desc.Digest, err)
+		return nil, fmt.Errorf("%s: its %s: %w", spell(s.pinned()), desc.Digest, err)
 	}
 	s.last, s.parsed = desc.Digest, layers
 	return layers, nil

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -18,8 +18,9 @@ var ErrVerification = errors.New("verification failed")
 
 // Verifier decides whether a chart may be used. A Client asks it in each Pull,
 // once the manifest is known and before the archive is asked for, whether or
-// not the cache has both. It judges the very manifest that the archive is then
-// fetched by.
+// not the cache has both; in each Copy before anything is written; and in
+// Adopt before the chart is handed out. It judges the very manifest that the
+// archive is then fetched by.
 //
 // Implementations are safe for concurrent use.
 type Verifier interface {
@@ -36,20 +37,29 @@ type Verifier interface {
 
 // Subject is what a Verifier judges. It is valid during the call.
 type Subject struct {
-	// Reference names the manifest: its digest is set, and its tag where one
-	// was chosen or stands beside the digest.
+	// Reference is what was asked for, pinned: its digest is set, and its tag
+	// where one was chosen or stands beside the digest. The digest is that of
+	// Manifest, or of the image index in which that was found. Host and
+	// repository are empty for a chart that is not from a registry.
 	Reference registry.Reference
+	// Name is what the chart must be called: the last element of the
+	// repository, or the name that was chosen in an image index. A chart of a
+	// layout, an archive or a chart repository says itself what it is called.
+	Name string
 	// Version is that tag read as a version, "+" for "_": the version that was
 	// asked for or chosen. A short one, as in 1.2, may stand for any of its
-	// series. Empty where there is no tag, or where it is no version.
+	// series. Empty where there is no tag, or where it is no version. Of a chart
+	// repository it is the version of the archive.
 	Version string
 	// Manifest describes the manifest, and Layers are the parts of the chart
 	// that it names. They are not to be changed.
 	Manifest ocispec.Descriptor
 	Layers   *Layers
-	// Source is the repository, read through the client's cache, with the
-	// client's credentials and cache policy: for signatures that are manifests
-	// of their own. Offline it answers from the cache alone.
+	// Source is where the chart is, for signatures that are manifests of their
+	// own. In a Pull it is the repository, read through the client's cache, with
+	// the client's credentials and cache policy: offline it answers from the
+	// cache alone. It is a registry.ReferrerLister where the chart is in a
+	// registry or a layout.
 	Source registry.Source
 
 	provenance *provenance
@@ -103,28 +113,24 @@ func verifyEach(ctx context.Context, verifier Verifier, subject Subject) ([]stri
 	return all, nil
 }
 
-// verify asks the client's Verifier, if it has one, about what Pull has found.
-func (c *Client) verify(ctx context.Context, src *cache.Source, p *Pulled, layers *Layers) error {
+// verify asks the client's Verifier, if it has one, and answers who vouches.
+func (c *Client) verify(ctx context.Context, subject Subject) ([]string, error) {
 	if c.verifier == nil {
-		return nil
+		return nil, nil
 	}
-	subject := Subject{
-		Reference:  p.Origin.Resolved,
-		Version:    p.Version,
-		Manifest:   p.Manifest,
-		Layers:     layers,
-		Source:     src,
-		provenance: p.provenance,
+	if subject.Name == "" {
+		subject.Name = path.Base(subject.Reference.Repository)
 	}
-	if subject.Version == "" {
-		if v, ok := versionOf(subject.Reference.Tag); ok {
-			subject.Version = v.Version
-		}
+	if v, ok := versionOf(subject.Reference.Tag); ok && subject.Version == "" {
+		subject.Version = v.Version
 	}
 	by, err := verifyEach(ctx, c.verifier, subject)
 	if err != nil {
-		return fmt.Errorf("%s: %w", subject.Reference, err)
+		what := subject.Reference.String()
+		if subject.Reference.Host == "" {
+			what = shown(subject.Name + " " + subject.Version + " " + string(subject.Manifest.Digest))
+		}
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	p.Origin.VerifiedBy = by
-	return nil
+	return by, nil
 }

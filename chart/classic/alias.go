@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -13,8 +14,24 @@ import (
 
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/internal/userdir"
 	"github.com/portolan-oci/portolan/registry"
 )
+
+// DefaultAliasesPath is where "helm repo add" keeps names and URLs:
+// $HELM_REPOSITORY_CONFIG, else repositories.yaml in $HELM_CONFIG_HOME, in
+// $XDG_CONFIG_HOME/helm, or in the system's place for Helm's configuration. It
+// fails when there is no home directory to be found.
+func DefaultAliasesPath() (string, error) {
+	if path := os.Getenv("HELM_REPOSITORY_CONFIG"); path != "" {
+		return path, nil
+	}
+	dir, err := userdir.HelmConfig()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "repositories.yaml"), nil
+}
 
 // Aliases reads the names that "helm repo add" has given to repositories, from
 // its repositories.yaml, and returns their URLs. Passwords in that file are not
@@ -77,8 +94,10 @@ func NewRepositories(client *chart.Client, aliases map[string]string, options *O
 // Open returns the repository of an https://, http:// or file:// URL, or of
 // "@name" or "alias:name", as dependencies of charts name them. It makes no
 // request. A name that is no alias is registry.ErrNotFound; other errors are
-// those of the function Open.
-func (s *Repositories) Open(_ context.Context, address string) (*Repository, error) {
+// those of the function Open. What it returns is a *Repository, and belongs to
+// the set, which closes it: the method is what chart.DependencyOptions takes as
+// Repositories.
+func (s *Repositories) Open(_ context.Context, address string) (chart.Repository, error) {
 	name, ok := strings.CutPrefix(address, "@")
 	if !ok {
 		name, ok = strings.CutPrefix(address, "alias:")

@@ -59,6 +59,8 @@ type Repository struct {
 	current *loaded       // changed by the holder of the token
 }
 
+var _ chart.Repository = (*Repository)(nil)
+
 // Open makes a Repository of the URL under which index.yaml is: https://, or
 // http:// where it is plain HTTP, or file:// with an absolute path. It makes no
 // request. Hosts are reached and passwords found as client's registry client is

@@ -14,18 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/chart/classic"
 	"github.com/portolan-oci/portolan/registry"
 )
-
-// repository is what chart's dependencies want of a chart repository.
-type repository interface {
-	Versions(ctx context.Context, name string) ([]string, error)
-	Pull(ctx context.Context, name, version string) (*chart.Packed, error)
-}
-
-var _ repository = (*classic.Repository)(nil)
 
 func TestLookUps(t *testing.T) {
 	q := newQuay(t, false)

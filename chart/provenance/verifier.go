@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/internal/version"
-	"github.com/portolan-oci/portolan/registry"
 )
 
 // Options change what a Verifier accepts. The zero value, like nil, is strict.
 type Options struct {
-	// AnyName accepts a chart whose name is not the last element of its
-	// repository. Whoever holds a trusted key for one chart can then put that
+	// AnyName accepts a chart whose name is not chart.Subject's, as where its
+	// repository is called otherwise. Whoever holds a trusted key for one chart can then put that
 	// chart in the place of any other.
 	AnyName bool
 	// Now is the time at which keys and signatures must be valid. nil:
@@ -52,10 +50,10 @@ func NewVerifier(keys *Keyring, opts *Options) (*Verifier, error) {
 // Verify reads the subject's provenance file, which costs one request at most,
 // and checks it against the digest of the archive, as the function Verify
 // does; no byte of the archive is needed. Beyond that, the signed name must be
-// the last element of the repository, and the signed version the one of the
-// tag, in any spelling; under a short tag, such as 1.2, one of its series. A
-// tag that is no version, such as latest, and a digest alone do not say which
-// version is wanted: any that is signed will do.
+// the subject's, which is the last element of the repository, and the signed
+// version the one of the tag, in any spelling; under a short tag, such as 1.2,
+// one of its series. A tag that is no version, such as latest, and a digest
+// alone do not say which version is wanted: any that is signed will do.
 //
 // It answers with the signer, as Verification.String has it. The error matches
 // chart.ErrVerification, also where the chart has no provenance file; where
@@ -84,11 +82,11 @@ func (v *Verifier) Verify(ctx context.Context, subject chart.Subject) (string, e
 // wanted compares what was signed with what was asked for: a registry can
 // serve any chart under any name.
 func (v *Verifier) wanted(found *Verification, subject chart.Subject) error {
-	if name := path.Base(subject.Reference.Repository); name != found.Name && !v.options.AnyName {
-		return fmt.Errorf("%s signed the chart %s, and the repository is of %s", found, shown(found.Name), name)
+	if subject.Name != found.Name && !v.options.AnyName {
+		return fmt.Errorf("%s signed the chart %s, and %s is wanted", found, shown(found.Name), shown(subject.Name))
 	}
 	if !sameVersion(subject.Version, found.Version) {
-		return fmt.Errorf("%s signed version %s, and the tag %s stands for %s", found, shown(found.Version), registry.TagOfVersion(subject.Version), subject.Version)
+		return fmt.Errorf("%s signed version %s, and %s is wanted", found, shown(found.Version), shown(subject.Version))
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/chart/classic"
 )
 
 func (a *app) dependencyCommand() *cobra.Command {
@@ -28,18 +31,32 @@ func (a *app) dependencyCommand() *cobra.Command {
 	return cmd
 }
 
-// dependencyOptions are for one update or build with client. It is the place to
-// say how classic repositories are opened.
-func (a *app) dependencyOptions(_ *chart.Client) (chart.DependencyOptions, error) {
-	at, err := sourceDate()
-	return chart.DependencyOptions{Time: at}, err
+// dependencyOptions are for one update or build with client. Chart repositories
+// are opened by URL, or by the name that "helm repo add" gave them. The caller
+// calls done.
+func (a *app) dependencyOptions(client *chart.Client) (options chart.DependencyOptions, done func(), err error) {
+	if options.Time, err = sourceDate(); err != nil {
+		return options, nil, err
+	}
+	path, err := classic.DefaultAliasesPath()
+	if err != nil {
+		return options, nil, err
+	}
+	aliases, err := classic.Aliases(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return options, nil, err
+	}
+	set := classic.NewRepositories(client, aliases, &classic.Options{
+		Dir: a.classicDir(), MaxAge: a.maxAge, Offline: a.offline, Provenance: a.verify.on, Logger: a.logger()})
+	options.Repositories = set.Open
+	return options, func() { set.Close() }, nil
 }
 
 // dependencyRun is an update or a build.
 type dependencyRun func(*chart.Client, context.Context, string, chart.DependencyOptions) (*chart.Lock, error)
 
 func (a *app) dependencyUpdateCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "update DIR",
 		Aliases: []string{"up"},
 		Short:   "Fetch the newest charts in the ranges of Chart.yaml, and lock them",
@@ -51,6 +68,8 @@ A new lock has the time of SOURCE_DATE_EPOCH if it is set.`,
 			return a.dependencies(cmd.Context(), args[0], (*chart.Client).UpdateDependencies, chart.DependencyOptions{})
 		},
 	}
+	a.verifyFlags(cmd)
+	return cmd
 }
 
 func (a *app) dependencyBuildCommand() *cobra.Command {
@@ -65,6 +84,7 @@ Where Chart.digests.yaml pins the lock, a version that is another chart now is a
 			return a.dependencies(cmd.Context(), args[0], (*chart.Client).BuildDependencies, options)
 		},
 	}
+	a.verifyFlags(cmd)
 	cmd.Flags().BoolVar(&options.SkipCheck, "skip-check", false, "take the locked digests without asking whether the versions still name them")
 	cmd.Flags().BoolVar(&options.RequireDigests, "require-digests", false, "fail where Chart.digests.yaml does not pin the lock")
 	return cmd
@@ -90,10 +110,11 @@ func (a *app) dependencies(ctx context.Context, dir string, run dependencyRun, f
 	if err != nil {
 		return err
 	}
-	options, err := a.dependencyOptions(client)
+	options, done, err := a.dependencyOptions(client)
 	if err != nil {
 		return err
 	}
+	defer done()
 	options.SkipCheck, options.RequireDigests = flags.SkipCheck, flags.RequireDigests
 	lock, err := run(client, ctx, dir, options)
 	if err != nil {

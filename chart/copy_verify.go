@@ -1,0 +1,49 @@
+package chart
+
+import (
+	"context"
+	"io"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// verify asks the client's Verifier about what is about to be copied. What is
+// in no registry has no name but its own.
+func (x *copier) verify(ctx context.Context, root *copyRoot, source registry.Reference) ([]string, error) {
+	if x.client.verifier == nil {
+		return nil, nil
+	}
+	layers, err := x.chart(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	name := x.options.Selector.Chart
+	if name == "" && source.Host == "" {
+		m, err := x.metadata(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		name = m.Name
+	}
+	return x.client.verify(ctx, Subject{
+		Reference: source, Name: name, Manifest: root.chart, Layers: layers, Source: x.src,
+		provenance: &provenance{source: readEnd{x}, ref: source, desc: layers.Provenance},
+	})
+}
+
+// readEnd is the source, whose content verifies itself.
+type readEnd struct{ *copier }
+
+func (r readEnd) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
+	return r.src.Resolve(ctx, reference)
+}
+
+func (r readEnd) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	return r.fetch(ctx, desc)
+}
+
+func (r readEnd) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	return r.src.Exists(ctx, desc)
+}
