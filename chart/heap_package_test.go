@@ -20,7 +20,7 @@ func TestHeapOfPackaging(t *testing.T) {
 		return
 	}
 	dir, archive := t.TempDir(), largeArchive(t)
-	write(t, dir, map[string]string{"files/Chart.yaml": chartYAML, "packed/Chart.yaml": chartYAML, "packed/charts/large.tgz->": "../large.tgz", "unpacked/.keep": ""})
+	write(t, dir, map[string]string{"files/Chart.yaml": chartYAML, "packed/Chart.yaml": chartYAML, "packed/charts/.keep": "", "unpacked/.keep": ""})
 	for i := range 16 {
 		path := filepath.Join(dir, "files", fmt.Sprint(i))
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
@@ -30,10 +30,11 @@ func TestHeapOfPackaging(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Link(archive, filepath.Join(dir, "packed", "large.tgz")); err != nil {
+	// Zeros, as above: what does not compress takes a minute under the race
+	// detector.
+	if _, _, err := chart.PackageFile(t.Context(), filepath.Join(dir, "files"), filepath.Join(dir, "packed", "charts"), nil); err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, map[string]string{"packed/.helmignore": "/large.tgz\n"})
 	cmd := exec.Command(os.Args[0], "-test.run=^TestHeapOfPackaging$", "-test.v")
 	cmd.Env = append(os.Environ(), "PORTOLAN_HEAP_PACKAGING="+dir, "PORTOLAN_HEAP_ARCHIVE="+archive)
 	out, err := cmd.CombinedOutput()
