@@ -103,6 +103,44 @@ func TestPackageTwoVersions(t *testing.T) {
 	}
 }
 
+// Charts of apiVersion v1 have their dependencies in requirements.yaml, at any
+// depth, and keep it as it is.
+func TestPackageV1(t *testing.T) {
+	v1 := func(name, requirements string) map[string]string {
+		return map[string]string{"Chart.yaml": "name: " + name + "\nversion: 1.0.0\n", "requirements.yaml": requirements, "requirements.lock": "dependencies: []\n"}
+	}
+	chain := v1("chain", "")
+	buoy := with(v1("buoy", "dependencies: [{name: chain, version: 1.0.0}]\n"), "charts", map[string]string{"chain-1.0.0.tgz": packedFiles(t, chain)})
+	pier := v1("pier", "dependencies: [{name: buoy, version: 1.x.x, alias: light}]\n")
+	for name, files := range map[string]map[string]string{
+		"a directory": with(pier, "charts/buoy", buoy),
+		"an archive":  with(pier, "charts", map[string]string{"buoy-1.0.0.tgz": packedFiles(t, buoy)}),
+	} {
+		dir := write(t, t.TempDir(), files)
+		a := archive(t, packaged(t, dir, nil), nil)
+		m, err := a.Metadata()
+		if err != nil || m.APIVersion != "v1" || len(m.Dependencies) != 1 || m.Dependencies[0].Alias != "light" {
+			t.Errorf("%s: Metadata = %+v, %v", name, m, err)
+		}
+		got := contents(t, a)
+		if got["requirements.yaml"] != pier["requirements.yaml"] || got["charts/buoy/requirements.yaml"] != buoy["requirements.yaml"] || got["charts/buoy/charts/chain/Chart.yaml"] != chain["Chart.yaml"] {
+			t.Errorf("%s: %v", name, got)
+		}
+		again, err := a.Unpack(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := chart.Pack(t.Context(), again, nil)
+		if err != nil || len(p.Metadata.Dependencies) != 1 {
+			t.Fatalf("%s: %v, %v", name, p, err)
+		}
+		p.Close()
+	}
+	if _, err := chart.Package(t.Context(), write(t, t.TempDir(), pier), io.Discard, nil); !errors.Is(err, chart.ErrMissingDependency) {
+		t.Errorf("error = %v, want ErrMissingDependency", err)
+	}
+}
+
 // What stands in a directory is chosen by the chart's .helmignore; an archive
 // is packaged as it is. Neither looks at the .helmignore of a chart in charts/.
 func TestPackageIgnoresInDirectoriesOnly(t *testing.T) {
