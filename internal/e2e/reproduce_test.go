@@ -16,7 +16,7 @@ import (
 // given. Each chart has one digest.
 func TestReproduce(t *testing.T) {
 	t.Parallel()
-	all := map[string]variant.Chart{"fleet": fleet(t)}
+	all := map[string]variant.Chart{"fleet": convoy(t)}
 	for _, c := range charts(t) {
 		all[c.name] = readVariant(t, unpack(t, c, t.TempDir()))
 	}
@@ -83,9 +83,9 @@ func readVariant(t testing.TB, dir string) variant.Chart {
 	return c
 }
 
-// fleet is a chart with ten others in charts/, one of which has one of its
+// convoy is a chart with ten others in charts/, one of which has one of its
 // own, and one that is there in two versions, as aliases want it.
-func fleet(t testing.TB) variant.Chart {
+func convoy(t testing.TB) variant.Chart {
 	t.Helper()
 	parent := t.TempDir()
 	c := readVariant(t, chartDir(t, parent, "fleet", "1.0.0"))

@@ -12,7 +12,7 @@ import (
 // it as of the directory.
 func TestSubcharts(t *testing.T) {
 	t.Parallel()
-	c := fleet(t)
+	c := convoy(t)
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("form ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -37,7 +37,7 @@ func TestSubcharts(t *testing.T) {
 // out one of the two versions of a chart, which Helm's package merges into one.
 func TestSubchartsAsHelm(t *testing.T) {
 	t.Parallel()
-	c := fleet(t)
+	c := convoy(t)
 	for name := range c {
 		if strings.HasPrefix(name, "charts/pilot-new/") {
 			delete(c, name)

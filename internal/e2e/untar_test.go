@@ -21,14 +21,14 @@ func TestUntar(t *testing.T) {
 				t.Errorf("path %s, want %s", out.Path, want)
 			}
 			got := readVariant(t, out.Path)
-			sameFiles(t, "tar", readVariant(t, unpack(t, c, u.path("tar"))), got)
+			sameTree(t, "tar", readVariant(t, unpack(t, c, u.path("tar"))), got)
 			for name, helm := range helms {
 				into := u.dir("into-" + name)
 				u.run(helm, "pull", "oci://"+reg.ref("untar/%s", c.name), "--version", c.version, "--plain-http", "--untar", "-d", into)
-				sameFiles(t, name, readVariant(t, filepath.Join(into, c.name)), got)
+				sameTree(t, name, readVariant(t, filepath.Join(into, c.name)), got)
 			}
 			u.portolan("pull", ref, "--untar", "-d", u.path("work", "made", "here")).fails(t, exitConflict, out.Path, "already")
-			sameFiles(t, "what was there", got, readVariant(t, out.Path))
+			sameTree(t, "what was there", got, readVariant(t, out.Path))
 			if entries, err := os.ReadDir(u.path("work", "made", "here")); err != nil || len(entries) != 1 {
 				t.Errorf("left beside: %v, %v", entries, err)
 			}
@@ -36,7 +36,7 @@ func TestUntar(t *testing.T) {
 	}
 }
 
-func sameFiles(t *testing.T, who string, want, got map[string]string) {
+func sameTree(t *testing.T, who string, want, got map[string]string) {
 	t.Helper()
 	for name, content := range want {
 		if is, found := got[name]; !found || is != content {
