@@ -6,10 +6,17 @@
 // to the registry, the answer is kept by the cache and read as a chart.
 //
 //   - [github.com/portolan-oci/portolan/chart]: start here. A Client that
-//     pushes, pulls and resolves charts and lists their versions; packages
-//     whose bytes depend on their content alone; safe reading of archives.
+//     pushes, pulls, copies and resolves charts, lists their versions and
+//     fetches their dependencies; packages whose bytes depend on their content
+//     alone; safe reading and unpacking of archives.
+//   - [github.com/portolan-oci/portolan/chart/classic]: chart repositories with
+//     an index.yaml.
+//   - [github.com/portolan-oci/portolan/chart/provenance]: signatures as Helm
+//     makes them, and a Verifier of them.
 //   - [github.com/portolan-oci/portolan/registry]: references, one client for
 //     all hosts, one repository at a time, and errors that say what to do.
+//   - [github.com/portolan-oci/portolan/registry/layout]: OCI image layouts as
+//     sources and targets.
 //   - [github.com/portolan-oci/portolan/auth]: who the caller is at a host:
 //     docker's and Helm's credential files, credential helpers, tokens, login.
 //   - [github.com/portolan-oci/portolan/cache]: verified content by digest,
@@ -18,6 +25,6 @@
 //   - [github.com/portolan-oci/portolan/registry/registrytest]: a registry
 //     within the test's process that misbehaves on request.
 //
-// The program in examples/quickstart uses all of them; examples/portolan is a
+// The program in examples/quickstart uses the core of them; examples/portolan is a
 // command line built on nothing else.
 package portolan
