@@ -9,6 +9,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -49,7 +50,7 @@ func (p *Pulled) Check(ctx context.Context) (*Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := p.Archive.readMetadata(&contextReader{ctx, p.Archive.section()})
+	m, err := p.Archive.readMetadata(limit.WithContext(ctx, p.Archive.section()))
 	if err == nil {
 		err = sameMetadata(config, m)
 	}
@@ -96,8 +97,9 @@ func excerpt(value json.RawMessage) string {
 	if value == nil {
 		return "missing"
 	}
-	if len(value) > maxQuoted {
-		return shown(string(value[:maxQuoted])) + "…"
+	const most = 200 // bytes
+	if len(value) > most {
+		return shown(string(value[:most])) + "…"
 	}
 	return shown(string(value))
 }

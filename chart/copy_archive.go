@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/atomicfile"
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -82,7 +83,7 @@ func (x *copier) file(ctx context.Context, path string, desc ocispec.Descriptor)
 	if x.progress != nil {
 		content = watched{rc, desc, x.progress}
 	}
-	if _, err := io.Copy(f, &contextReader{ctx, content}); err != nil {
+	if _, err := io.Copy(f, limit.WithContext(ctx, content)); err != nil {
 		return false, fmt.Errorf("copy to %s: %w", shown(path), err)
 	}
 	x.sent.Add(desc.Size)

@@ -137,7 +137,7 @@ func (x *copier) tag(ctx context.Context, root *copyRoot) (string, error) {
 		tag = at
 	}
 	tagged, isVersion := versionOf(tag)
-	if tag != "" && (tag == at || !isVersion || tagged.short()) {
+	if tag != "" && (tag == at || !isVersion || tagged.parsed.IsShort()) {
 		return tag, nil
 	}
 	m, err := x.metadata(ctx, root)
@@ -209,7 +209,7 @@ func (x *copier) look(ctx context.Context, root *copyRoot, target registry.Refer
 // a short one that is the chart's own.
 func (x *copier) final(ctx context.Context, root *copyRoot, tag string) (bool, error) {
 	v, ok := versionOf(tag)
-	if !ok || !v.short() {
+	if !ok || !v.parsed.IsShort() {
 		return ok, nil
 	}
 	m, err := x.metadata(ctx, root)

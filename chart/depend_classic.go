@@ -85,7 +85,7 @@ func (d *depending) resolveClassic(ctx context.Context, i int, in version.Constr
 	}
 	found := slices.IndexFunc(all, func(v Version) bool { return in.Check(v.parsed) })
 	// Among builds of one version, the one that is spelled as the declaration.
-	if v, err := version.Parse(dep.Version); err == nil && !(Version{Version: dep.Version}).short() {
+	if v, err := version.Parse(dep.Version); err == nil && !v.IsShort() {
 		if same := slices.IndexFunc(all, func(o Version) bool { return version.SameVersion(o.parsed, v) }); same >= 0 {
 			found = same
 		}

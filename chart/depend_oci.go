@@ -178,8 +178,10 @@ func checkContent(m *Metadata, name, wanted string) error {
 	if err == nil && version.SameVersion(is, want) {
 		return nil
 	}
-	if series, err := version.ParseConstraint(wanted); err == nil && (Version{Version: wanted}).short() && series.Check(is) {
-		return nil
+	if err != nil || want.IsShort() { // a series, such as 1.2, or a range
+		if in, err := version.ParseConstraint(wanted); err == nil && in.Check(is) {
+			return nil
+		}
 	}
 	return other(fmt.Sprintf("is version %s where %s is wanted", quoted(m.Version), quoted(wanted)))
 }

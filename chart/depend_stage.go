@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/portolan-oci/portolan/internal/limit"
 )
 
 // chartsDir is where a chart has those that it depends on.
@@ -80,7 +82,7 @@ func (s *staging) discard() error {
 // add stages the content of p as the file name in charts/.
 func (s *staging) add(ctx context.Context, p *part, name string, content io.Reader) error {
 	return s.fill(p, name, func(w io.Writer) error {
-		_, err := io.Copy(w, &contextReader{ctx, content})
+		_, err := io.Copy(w, limit.WithContext(ctx, content))
 		return err
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/tempfile"
 )
 
@@ -46,7 +47,7 @@ func (t *tree) expand(ctx context.Context, f sourceFile) error {
 // readArchive spools the files of an archive that are wanted.
 func (t *tree) readArchive(ctx context.Context, into *node, a *Archive) error {
 	var packed []sourceFile
-	err := a.scan(&contextReader{ctx, a.section()}, func(e *Entry) error {
+	err := a.scan(limit.WithContext(ctx, a.section()), func(e *Entry) error {
 		at, rel, p, err := into.place(e.Name)
 		var ne *nameError
 		switch {

@@ -8,6 +8,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -102,7 +103,7 @@ func noneKept(ref registry.Reference) error {
 
 // check holds the archive against the config.
 func (p *Packed) check(ctx context.Context) error {
-	m, err := p.archive.readMetadata(&contextReader{ctx, p.archive.section()})
+	m, err := p.archive.readMetadata(limit.WithContext(ctx, p.archive.section()))
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func packArchive(ctx context.Context, a *Archive, opts *PackOptions, found fs.Fi
 		return nil, fmt.Errorf("pack: created %s is not a time as RFC 3339 writes it", quoted(opts.Created))
 	}
 	hash := digest.SHA256.Digester()
-	m, err := a.readMetadata(io.TeeReader(&contextReader{ctx, a.section()}, hash.Hash()))
+	m, err := a.readMetadata(io.TeeReader(limit.WithContext(ctx, a.section()), hash.Hash()))
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,11 @@ func Package(ctx context.Context, dir string, w io.Writer, opts *PackageOptions)
 // no part of the package where destDir is dir. Errors as for Package, and the
 // file system's.
 func PackageFile(ctx context.Context, dir, destDir string, opts *PackageOptions) (path string, m *Metadata, err error) {
+	return packageFile(ctx, dir, destDir, nil, opts)
+}
+
+// packageFile packages and, with a signer, signs.
+func packageFile(ctx context.Context, dir, destDir string, signer Signer, opts *PackageOptions) (path string, m *Metadata, err error) {
 	d, t, err := prepare(ctx, dir, opts)
 	if err != nil {
 		return "", nil, err
@@ -91,6 +96,9 @@ func PackageFile(ctx context.Context, dir, destDir string, opts *PackageOptions)
 	}
 	path = filepath.Join(destDir, d.meta.Name+"-"+d.meta.Version+".tgz")
 	d.leaveOut(path)
+	if signer != nil {
+		d.leaveOut(path + provSuffix)
+	}
 	f, err := atomicfile.Create(path, 0o644)
 	if err != nil {
 		return "", nil, err
@@ -99,10 +107,12 @@ func PackageFile(ctx context.Context, dir, destDir string, opts *PackageOptions)
 	if err := d.write(ctx, f, t); err != nil {
 		return "", nil, err
 	}
-	if err := f.Sync(); err != nil {
-		return "", nil, err
+	if signer != nil {
+		err = d.sign(ctx, f, path, signer)
+	} else if err = f.Sync(); err == nil {
+		err = f.Commit()
 	}
-	if err := f.Commit(); err != nil {
+	if err != nil {
 		return "", nil, err
 	}
 	return path, d.meta, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/internal/atomicfile"
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -208,7 +209,7 @@ func (p *Pulled) stage(ctx context.Context, dir string) (string, *atomicfile.Fil
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := io.Copy(f, &contextReader{ctx, content}); err != nil {
+	if _, err := io.Copy(f, limit.WithContext(ctx, content)); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("save %s: %w", p.Origin.Resolved, err), f.Close())
 	}
 	return target, f, nil

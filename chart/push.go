@@ -109,7 +109,7 @@ func pushReference(op string, packed *Packed, ref registry.Reference) (registry.
 	if !registry.ValidTag(ref.Tag) {
 		return refuse("%q is no tag", ref.Tag)
 	}
-	if tagged, ok := versionOf(ref.Tag); ok && !tagged.short() {
+	if tagged, ok := versionOf(ref.Tag); ok && !tagged.parsed.IsShort() {
 		own, err := version.Parse(packed.Metadata.Version)
 		if err != nil || !version.SameVersion(tagged.parsed, own) {
 			return refuse("the tag is another version than the chart's own, %s", packed.Metadata.Version)

@@ -107,7 +107,7 @@ func (p *pusher) look(ctx context.Context, target registry.Reference) (*ocispec.
 	case err != nil:
 		return nil, err
 	}
-	if v, ok := versionOf(target.Tag); ok && (!v.short() || v.Version == p.packed.Metadata.Version) {
+	if v, ok := versionOf(target.Tag); ok && (!v.parsed.IsShort() || v.Version == p.packed.Metadata.Version) {
 		return nil, occupied(target, there, "this version holds another chart", "raise the version, or force it")
 	}
 	return nil, nil // a tag such as latest moves

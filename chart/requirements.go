@@ -31,7 +31,7 @@ func (m *Metadata) missingDependencies(present map[string]bool) []string {
 }
 
 func dependencyError(path string, missing []string) error {
-	names := redact.Text(strings.Join(missing, ", "), maxShown/2)
+	names := redact.Text(strings.Join(missing, ", "), redact.MaxShown/2)
 	what := "dependency " + names + " is"
 	if len(missing) > 1 {
 		what = "dependencies " + names + " are"

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/portolan-oci/portolan/internal/atomicfile"
 )
@@ -63,46 +62,25 @@ func PackageSigned(ctx context.Context, dir, destDir string, signer Signer, opts
 	if signer == nil {
 		return "", nil, errors.New("package: no signer")
 	}
-	d, t, err := prepare(ctx, dir, opts)
-	if err != nil {
-		return "", nil, err
-	}
-	defer d.Close()
-	if err := os.MkdirAll(destDir, 0o755); err != nil {
-		return "", nil, err
-	}
-	path = filepath.Join(destDir, d.meta.Name+"-"+d.meta.Version+".tgz")
-	d.leaveOut(path)
-	d.leaveOut(path + provSuffix)
-	f, err := atomicfile.Create(path, 0o644)
-	if err != nil {
-		return "", nil, err
-	}
-	defer f.Close()
-	if err := d.write(ctx, f, t); err != nil {
-		return "", nil, err
-	}
+	return packageFile(ctx, dir, destDir, signer, opts)
+}
+
+// sign signs the package that was written to f, and puts both into place.
+func (d *directory) sign(ctx context.Context, f *atomicfile.File, path string, signer Signer) error {
 	size, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	// The section hides Close: the file stays open for its Commit.
-	a, err := newArchive(dir, io.NewSectionReader(f, 0, size), size, &ArchiveOptions{Limits: limitsOf(opts)})
+	a, err := newArchive(d.path, io.NewSectionReader(f, 0, size), size, &ArchiveOptions{Limits: d.limits})
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	prov, err := sign(ctx, a, signer)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	return path, d.meta, commitBoth(f, path+provSuffix, prov, true)
-}
-
-func limitsOf(opts *PackageOptions) Limits {
-	if opts == nil {
-		return Limits{}
-	}
-	return opts.Limits
+	return commitBoth(f, path+provSuffix, prov, true)
 }
 
 // provSuffix is what Helm appends to the name of an archive.

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -149,7 +150,7 @@ func (a *Archive) extract(ctx context.Context, root *os.Root, hidden string) (*M
 	}
 	x := extractor{root: in, buf: make([]byte, ioBuffer)}
 	var files metadataFiles
-	err = a.scan(&contextReader{ctx, a.section()}, func(e *Entry) error {
+	err = a.scan(limit.WithContext(ctx, a.section()), func(e *Entry) error {
 		data, err := files.take(a, e)
 		if err != nil {
 			return err

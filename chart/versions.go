@@ -134,25 +134,11 @@ func listVersions(ctx context.Context, src registry.TagLister) ([]Version, error
 func withoutFloating(all []Version) []Version {
 	full := map[string]bool{}
 	for _, v := range all {
-		if !v.short() {
-			full[v.series()] = true
+		if !v.parsed.IsShort() {
+			full[v.parsed.Series()] = true
 		}
 	}
-	return slices.DeleteFunc(all, func(v Version) bool { return v.short() && full[v.series()] })
-}
-
-// series is the first two numbers: "1.2" of 1.2.9 and of v1.2.
-func (v Version) series() string {
-	major, rest, _ := strings.Cut(v.parsed.Canonical(), ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	return major + "." + minor
-}
-
-// short tells a version of two numbers, as in 1.2 or v1.2-rc.1.
-func (v Version) short() bool {
-	numbers, _, _ := strings.Cut(v.Version, "+")
-	numbers, _, _ = strings.Cut(numbers, "-")
-	return strings.Count(numbers, ".") < 2
+	return slices.DeleteFunc(all, func(v Version) bool { return v.parsed.IsShort() && full[v.parsed.Series()] })
 }
 
 // maxShortMajor bounds the first of two numbers: above it they are a date or a
@@ -171,7 +157,7 @@ func versionOf(tag string) (Version, bool) {
 		return Version{}, false
 	}
 	v := Version{Version: text, Tag: tag, parsed: parsed}
-	if v.short() && strings.Index(v.series(), ".") > maxShortMajor {
+	if v.parsed.IsShort() && strings.Index(v.parsed.Series(), ".") > maxShortMajor {
 		return Version{}, false
 	}
 	return v, true

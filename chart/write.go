@@ -9,6 +9,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/portolan-oci/portolan/internal/limit"
 )
 
 // write writes the package.
@@ -55,22 +57,9 @@ func (d *directory) writeFile(ctx context.Context, tw *tar.Writer, f sourceFile,
 	}
 	defer r.Close()
 	// One byte more than the header says tells whether the file has grown.
-	n, err := io.Copy(tw, io.LimitReader(&contextReader{ctx, r}, f.size+1))
+	n, err := io.Copy(tw, io.LimitReader(limit.WithContext(ctx, r), f.size+1))
 	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != f.size {
 		return d.faultAt(f.in, f.rel, errChanged.Error(), errChanged)
 	}
 	return err
-}
-
-// contextReader ends a long copy when its context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -87,7 +87,7 @@ func (r *Repository) download(ctx context.Context, from *loaded) (*loaded, error
 func (r *Repository) take(ctx context.Context, body io.Reader, v validators) (*loaded, error) {
 	sp := r.newSpool()
 	defer sp.discard()
-	if _, err := io.Copy(sp, &contextReader{ctx, limit.NewReader(body, r.options.MaxSize)}); err != nil {
+	if _, err := io.Copy(sp, limit.WithContext(ctx, limit.NewReader(body, r.options.MaxSize))); err != nil {
 		return nil, r.unreadable(err)
 	}
 	f, size, err := sp.reopen()
@@ -209,16 +209,4 @@ func (s *spool) discard() {
 	if s.kept != nil {
 		s.kept.discard()
 	}
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

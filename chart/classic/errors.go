@@ -3,8 +3,6 @@ package classic
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/portolan-oci/portolan/internal/redact"
 )
@@ -36,24 +34,9 @@ func (e *EntryError) Error() string {
 // Unwrap returns ErrInvalidIndex and Err.
 func (e *EntryError) Unwrap() []error { return []error{ErrInvalidIndex, e.Err} }
 
-// An index comes from strangers, and errors end on terminals and in logs:
-// shown is for sentences, quoted for names and values.
+// An index comes from strangers. So the text of every error goes through one of
+// these two: shown for sentences, quoted for names and values.
 
-const (
-	maxShown  = 1024 // bytes: room for a URL, or for a sentence
-	maxQuoted = 200  // bytes
-)
+func shown(s string) string { return redact.Shown(s) }
 
-func shown(s string) string {
-	if len(s) > 4*maxShown { // looking for links in a megabyte takes a while
-		s = s[:4*maxShown]
-	}
-	return redact.Text(s, maxShown)
-}
-
-func quoted(s string) string {
-	if len(s) > maxQuoted {
-		s = strings.ToValidUTF8(s[:maxQuoted], "") + "…"
-	}
-	return strconv.Quote(s)
-}
+func quoted(s string) string { return redact.Quoted(s) }

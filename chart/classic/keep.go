@@ -69,7 +69,7 @@ func (r *Repository) kept(ctx context.Context) *loaded {
 		return nil
 	}
 	sum := sha256.New()
-	n, err := io.Copy(sum, &contextReader{ctx, f})
+	n, err := io.Copy(sum, limit.WithContext(ctx, f))
 	if err != nil || n != rec.Size || hex.EncodeToString(sum.Sum(nil)) != strings.ToLower(rec.Digest) {
 		f.Close()
 		return nil

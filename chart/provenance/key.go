@@ -136,9 +136,6 @@ func checkStrength(key *packet.PublicKey) error {
 	return nil
 }
 
-// shown makes a text of strangers fit to be printed: user IDs, and what the
-// OpenPGP library says of hostile input.
-func shown(s string) string {
-	const most = 256
-	return redact.Text(s[:min(len(s), 4*most)], most)
-}
+// shown is for texts of strangers: user IDs, and what the OpenPGP library says
+// of hostile input.
+func shown(s string) string { return redact.Shown(s) }

@@ -105,14 +105,10 @@ func sameVersion(tagged, signed string) bool {
 	if err != nil {
 		return false
 	}
-	return version.SameVersion(a, b) || isShort(tagged) && series(a) == series(b)
+	return version.SameVersion(a, b) || isShort(a) && a.Series() == b.Series()
 }
 
 // isShort tells a version of two numbers without more, as in 1.2 or v1.2.
-func isShort(v string) bool { return strings.Count(v, ".") == 1 && !strings.ContainsAny(v, "-+") }
-
-func series(v version.Version) string {
-	major, rest, _ := strings.Cut(v.Canonical(), ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	return major + "." + minor
+func isShort(v version.Version) bool {
+	return v.IsShort() && strings.Contains(v.String(), ".") && !strings.ContainsAny(v.String(), "-+")
 }

@@ -61,6 +61,23 @@ func (v Version) IsZero() bool { return v.parsed == nil }
 // IsPrerelease reports whether v has a pre-release part, as 1.2.3-rc.1 has.
 func (v Version) IsPrerelease() bool { return v.parsed != nil && v.parsed.Prerelease() != "" }
 
+// IsShort reports whether v is spelled with fewer than three numbers, as 1.2 and
+// v1.2-rc.1 are.
+func (v Version) IsShort() bool {
+	numbers, _, _ := strings.Cut(v.spelling, "+")
+	numbers, _, _ = strings.Cut(numbers, "-")
+	return strings.Count(numbers, ".") < 2
+}
+
+// Series is the first two numbers: "1.2" of 1.2.9 and of v1.2; "" of the zero
+// value.
+func (v Version) Series() string {
+	if v.parsed == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", v.parsed.Major(), v.parsed.Minor())
+}
+
 // SameVersion reports whether a and b spell one version: v1.2.3 is 1.2.3 and
 // 1.2 is 1.2.0. Build metadata counts: 1.2.3+a is not 1.2.3+b, since the two
 // may hold different charts.

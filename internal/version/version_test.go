@@ -84,6 +84,23 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestSeries(t *testing.T) {
+	for _, tc := range []struct {
+		in, series string
+		short      bool
+	}{
+		{"1.2.9", "1.2", false}, {"v1.2", "1.2", true}, {"1", "1.0", true}, {"1.2-rc.1.2", "1.2", true},
+		{"1.2+b.1.2", "1.2", true}, {"v1.2.3-rc.1", "1.2", false}, {"2024.01.05", "2024.1", false},
+	} {
+		if v := parse(t, tc.in); v.Series() != tc.series || v.IsShort() != tc.short {
+			t.Errorf("%s: series %s, short %v", tc.in, v.Series(), v.IsShort())
+		}
+	}
+	if zero := (version.Version{}); zero.Series() != "" {
+		t.Errorf("the zero Version is of the series %q", zero.Series())
+	}
+}
+
 func TestIsExact(t *testing.T) {
 	for in, want := range map[string]bool{
 		"1.2.3": true, "v1.2": true, "1": true, "1.2.3-rc.1": true, "1.2.3+b": true,

@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/lockfile"
 	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
@@ -135,7 +136,7 @@ func (d *Dir) writeBlob(ctx context.Context, desc ocispec.Descriptor, from io.Re
 	if err := d.root.MkdirAll(path.Dir(name), 0o777); err != nil {
 		return err
 	}
-	return d.write(name, &contextReader{ctx, v})
+	return d.write(name, limit.WithContext(ctx, v))
 }
 
 // write replaces a file as a whole. The temporary file lies at the root, which

@@ -1,9 +1,7 @@
 package layout
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"os"
 )
 
@@ -35,16 +33,3 @@ type rootFile struct {
 }
 
 func (f *rootFile) Size() int64 { return f.size }
-
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}

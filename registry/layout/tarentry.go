@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/atomicfile"
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -59,7 +60,7 @@ func (w *TarWriter) takeOver(ctx context.Context) error {
 	for _, name := range names {
 		p := w.base.tarFiles[name]
 		r := io.NewSectionReader(p, 0, p.Size())
-		if err := w.entry(name, &contextReader{ctx, r}, p.Size()); err != nil {
+		if err := w.entry(name, limit.WithContext(ctx, r), p.Size()); err != nil {
 			return err
 		}
 	}
@@ -71,7 +72,7 @@ func (w *TarWriter) add(ctx context.Context, desc ocispec.Descriptor, from io.Re
 	if err != nil {
 		return err
 	}
-	return w.entry(blobPath(desc.Digest), &contextReader{ctx, v}, desc.Size)
+	return w.entry(blobPath(desc.Digest), limit.WithContext(ctx, v), desc.Size)
 }
 
 // entry writes one file, and the directory above it before the first in it:
