@@ -23,6 +23,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add(head + "  a:\n  - description: |2-\n        x\n    name: 'a'\n    version: \"1\"\n  b: []\n")
 	f.Add("\uFEFF---\r\n# c\r\napiVersion: v1\r\nentries:\r\n  \"1\":\r\n    - name: a\r\n      version: 1\r\n")
 	f.Add(head + "  a:\n  - name: \"x\n  fake:\n  - it\"\n")
+	f.Add("<<<en<<ries:\napiVersion: v1\n<<<ries:") // no web page
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 5 {
 		data, err := yaml.Marshal(generate(r))

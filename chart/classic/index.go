@@ -28,6 +28,9 @@ type indexFile interface {
 // the result, and is closed when readIndex fails.
 func readIndex(ctx context.Context, f indexFile, size int64) (*index, error) {
 	x, err := tabulate(ctx, f, size)
+	if errors.Is(err, ErrInvalidIndex) {
+		err = explain(f, size, err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -38,9 +41,6 @@ func readIndex(ctx context.Context, f indexFile, size int64) (*index, error) {
 }
 
 func tabulate(ctx context.Context, f indexFile, size int64) (*index, error) {
-	if err := checkStart(f, size); err != nil {
-		return nil, err
-	}
 	t, err := scan(ctx, io.NewSectionReader(f, 0, size))
 	if err == nil {
 		return &index{f, t}, nil
@@ -68,19 +68,22 @@ func tabulate(ctx context.Context, f indexFile, size int64) (*index, error) {
 	return &index{other, t}, nil
 }
 
-// checkStart tells early, and in words, what servers answer with instead of
-// an index.
-func checkStart(f io.ReaderAt, size int64) error {
+// explain tells in words what servers answer with instead of an index. It looks
+// only at what could not be read: YAML may begin with "<" too.
+func explain(f io.ReaderAt, size int64, err error) error {
 	head := make([]byte, min(size, 512))
-	if n, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
-		return err
-	} else if head = bytes.TrimSpace(bytes.TrimPrefix(head[:n], utf8BOM)); len(head) == 0 && size <= 512 {
-		return fmt.Errorf("%w: it is empty", ErrInvalidIndex)
+	n, rerr := f.ReadAt(head, 0)
+	if rerr != nil && rerr != io.EOF {
+		return rerr
 	}
-	if bytes.HasPrefix(head, []byte("<")) {
+	head = bytes.TrimSpace(bytes.TrimPrefix(head[:n], utf8BOM))
+	switch {
+	case len(head) == 0 && size <= 512:
+		return fmt.Errorf("%w: it is empty", ErrInvalidIndex)
+	case bytes.HasPrefix(head, []byte("<")):
 		return &registry.Error{Op: "read index", Kind: registry.ErrUnavailable,
 			Err:  fmt.Errorf("%w: it is a web page", ErrInvalidIndex),
 			Hint: "the URL is that of another server, or of a login page: give the one that index.yaml is under"}
 	}
-	return nil
+	return err
 }
