@@ -141,14 +141,16 @@ func (d *depending) update(ctx context.Context) (*Lock, error) {
 	if d.meta.Dependencies == nil {
 		return &Lock{}, nil
 	}
-	if err := d.declare(ctx, nil); err != nil {
-		return nil, err
-	}
+	// A name without a repository fails once more below, beside all other failures.
+	unnamed := d.declare(ctx, nil)
 	parts, err := d.take(ctx, d.declared, d.resolve)
 	if err != nil {
 		return nil, err
 	}
 	defer d.stage.discard()
+	if unnamed != nil {
+		return nil, unnamed
+	}
 	lock := newLock(d.declared, parts, d.options.Time)
 	old, err := d.readLock()
 	if err == nil && old != nil && old.Digest == lock.Digest && LockDigest(d.declared, old.Dependencies) == lock.Digest {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry"
@@ -124,5 +126,34 @@ func TestClassicDependencies(t *testing.T) {
 		if _, err := h.client.UpdateDependencies(t.Context(), dir, options); !errors.Is(err, want) {
 			t.Errorf("%s: %v", dep, err)
 		}
+	}
+}
+
+// TestUnknownRepositoryFailsBesideOthers: a name that nobody has configured does
+// not hide what is wrong with the other dependencies.
+func TestUnknownRepositoryFailsBesideOthers(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	errUnknown := errors.New("no repository has this name")
+	s := &shelf{dir: t.TempDir(), client: h.client}
+	options := chart.DependencyOptions{Repositories: func(_ context.Context, url string) (chart.Repository, error) {
+		if url == "@nobody" {
+			return nil, errUnknown
+		}
+		return s, nil
+	}}
+	dir := ship(t, t.TempDir(), "boat", "1.0.0", h.needs("mast 1.0.0 @nobody", "sail * https://shelf.example/charts", "keel ^1 file://../keel"))
+	before := tree(t, dir)
+	_, err := h.client.UpdateDependencies(t.Context(), dir, options)
+	failed, ok := errors.AsType[*chart.DependenciesError](err)
+	if !ok || len(failed.Failed) != 3 || failed.Total != 3 {
+		t.Fatalf("want all three: %v", err)
+	}
+	for i, want := range []error{errUnknown, registry.ErrNotFound, os.ErrNotExist} {
+		if !errors.Is(failed.Failed[i], want) {
+			t.Errorf("%d: %v, want %v", i, failed.Failed[i], want)
+		}
+	}
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Errorf("the directory has changed: -before +after:\n%s", diff)
 	}
 }
