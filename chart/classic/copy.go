@@ -69,7 +69,8 @@ type Copied struct {
 // chart, is registry.ErrExists, unless forced. A chart or a version whose name
 // cannot be one in a registry is registry.ErrInvalidReference, an entry of the
 // index that is not valid an *EntryError, a chart of Charts that the index does
-// not have registry.ErrNotFound; all others are those of Repository.Pull and
+// not have registry.ErrNotFound, and one of Charts with no version that the
+// options mean a *chart.NoMatchError; all others are those of Repository.Pull and
 // chart.Client.Push.
 func Copy(ctx context.Context, src *Repository, namespace registry.Reference, options *CopyOptions) iter.Seq2[Copied, error] {
 	var o CopyOptions

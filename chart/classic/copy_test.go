@@ -104,6 +104,8 @@ func TestCopyChooses(t *testing.T) {
 		{"none", classic.CopyOptions{Charts: []string{}}, nil},
 		{"a range", classic.CopyOptions{Version: ">=1.5"}, []string{"voyage 1.10.0 copied", "voyage 1.9.0 copied"}},
 		{"a range with pre-releases", classic.CopyOptions{Version: ">=1.10", Prereleases: true}, []string{"voyage 1.10.0 copied", "voyage 2.0.0-rc.1 copied"}},
+		{"charts, one of which the range misses", classic.CopyOptions{Version: ">=1.5", Charts: []string{"harbour", "voyage"}}, []string{"harbour not found", "voyage 1.10.0 copied", "voyage 1.9.0 copied"}},
+		{"a range that misses all", classic.CopyOptions{Version: "^9"}, nil},
 		{"a version", classic.CopyOptions{Version: "1.0.0"}, []string{"voyage 1.0.0 copied"}},
 		{"the latest", classic.CopyOptions{Latest: 1}, []string{"harbour 0.1.0 copied", "voyage 1.10.0 copied"}},
 		{"the latest two, pre-releases too", classic.CopyOptions{Latest: 2, Prereleases: true, Charts: []string{"voyage"}, Parallel: 1}, []string{"voyage 1.10.0 copied", "voyage 2.0.0-rc.1 copied"}},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/internal/version"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -46,6 +47,7 @@ func (c *copier) listChart(name string, in func(version.Version) bool, jobs chan
 		return c.ctx.Err()
 	}
 	var all []job
+	var others []chart.Version // that the options do not mean
 	seen := map[string]bool{}
 	for e, err := range c.src.Entries(c.ctx, name) {
 		if fault, ok := errors.AsType[*EntryError](err); ok {
@@ -57,13 +59,22 @@ func (c *copier) listChart(name string, in func(version.Version) bool, jobs chan
 			return c.ctx.Err()
 		}
 		v, err := version.Parse(e.Version)
-		if seen[e.Version] || err == nil && !in(v) {
+		if seen[e.Version] {
 			continue
 		}
 		seen[e.Version] = true
+		if err == nil && !in(v) {
+			others = append(others, chart.Version{Version: e.Version, Tag: e.Version})
+			continue
+		}
 		slim := &Entry{URLs: e.URLs, Digest: e.Digest}
 		slim.Version = e.Version
 		all = append(all, job{name, slim})
+	}
+	if c.options.Charts != nil && len(all) == 0 && len(others) > 0 { // asked for by name: not to be passed over
+		slices.SortStableFunc(others, func(a, b chart.Version) int { return compare(b.Version, a.Version) })
+		c.tell(Copied{Name: name}, &chart.NoMatchError{Wanted: c.options.Version, Versions: others})
+		return c.ctx.Err()
 	}
 	if n := c.options.Latest; n > 0 {
 		slices.SortStableFunc(all, func(a, b job) int { return compare(b.entry.Version, a.entry.Version) })
