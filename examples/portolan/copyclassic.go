@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/chart/classic"
 )
 
@@ -89,6 +92,9 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 		}
 	}
 	bar.finish()
+	if failure.of == 0 && options.Version != "" {
+		return fmt.Errorf("%s: %w %q", source, chart.ErrNoMatch, options.Version)
+	}
 	if err := a.printCopied(copied); err != nil {
 		return err
 	}
@@ -110,10 +116,14 @@ func copiedLine(c classic.Copied) string {
 	return line
 }
 
-// printCopied prints the list where it is printed at the end.
+// printCopied prints the list where it is printed at the end, in an order that
+// does not depend on which copy was done first.
 func (a *app) printCopied(copied []classic.Copied) error {
 	if a.output == "table" {
 		return nil
 	}
+	slices.SortFunc(copied, func(a, b classic.Copied) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+	})
 	return a.print(copied, func(*tabwriter.Writer) {})
 }

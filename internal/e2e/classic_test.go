@@ -214,4 +214,26 @@ func TestCopyRepositoryFails(t *testing.T) {
 	}
 	u.portolan("copy", "https://127.0.0.1:1/charts", reg.ref("stock")).fails(t, exitUnreachable, "127.0.0.1:1")
 	u.portolan("copy", "file:///no/such/directory", reg.ref("stock")).fails(t, exitOther, "/no/such/directory")
+	u.portolan("copy", "file://"+s.dir, reg.ref("stock"), "--version", "^99").fails(t, exitNotFound, `no version matches "^99"`)
+	if r := u.portolan("copy", "file://"+s.dir, reg.ref("stock"), "--version", "^99", "--chart", "harbour"); r.code != exitNotFound || !strings.Contains(r.stderr, "there are 1.0.0") {
+		t.Errorf("exit status %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
+// TestCopyRepositoryOrder: what is printed as JSON is in one order, whichever
+// copy was done first.
+func TestCopyRepositoryOrder(t *testing.T) {
+	t.Parallel()
+	var list []chartFile
+	for i := range 20 {
+		list = append(list, smallChart(t, fmt.Sprintf("pier-%02d", i), "1.0.0"))
+	}
+	s := newShelf(t, list)
+	reg := startRegistry(t, registryOptions{})
+	all, _ := newUser(t).copyAll("file://"+s.dir, reg.ref("stock"), "--parallel", "8")
+	for i, c := range all {
+		if want := fmt.Sprintf("pier-%02d", i); c.Name != want {
+			t.Fatalf("%d is %s, want %s", i, c.Name, want)
+		}
+	}
 }
