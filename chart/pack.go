@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,8 +33,10 @@ type PackOptions struct {
 	Created string
 	// Provenance is the path of a .prov file to carry along. Empty means: for
 	// an archive the file <archive>.prov where there is one, as Helm does; for a
-	// directory none. A link, a directory or a pipe of that name is
-	// ErrUnsafeArchive; a path that is given here may be a link.
+	// directory none. There a link, a directory or a pipe of that name is
+	// ErrUnsafeArchive, and a file that does not have the archive's sha256, as
+	// one that an earlier package has left, is ErrVerification. A path that is
+	// given here may be a link, and its content is not looked at.
 	Provenance string
 	// ProvenanceBytes is the content of a .prov file that came from elsewhere;
 	// nil is none.
@@ -149,6 +152,10 @@ func packArchive(ctx context.Context, a *Archive, opts *PackOptions, found fs.Fi
 	layers := []ocispec.Descriptor{p.Layer}
 	if p.provenance, err = provenanceFor(ctx, a, opts, found); err != nil {
 		return nil, err
+	}
+	if found != nil && !bytes.Contains(p.provenance, []byte(p.Layer.Digest.Encoded())) {
+		return nil, &ArchiveError{Path: opts.Provenance, Err: ErrVerification,
+			Problem: "is of another archive, as its checksums say; sign this one anew, or remove the file"}
 	}
 	if p.provenance != nil {
 		d := describe(ProvenanceMediaType, p.provenance)

@@ -33,7 +33,17 @@ func TestPackIsASource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".prov", []byte("signed"), 0o644); err != nil {
+	archive, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".prov", []byte("of another archive"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chart.Pack(t.Context(), path, nil); !errors.Is(err, chart.ErrVerification) || !strings.Contains(err.Error(), ".prov") {
+		t.Errorf("with the signature of another archive: %v", err)
+	}
+	if err := os.WriteFile(path+".prov", []byte("signed: "+digest.FromBytes(archive).String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	p, err := chart.Pack(t.Context(), path, nil)

@@ -19,7 +19,7 @@ func (a *app) copyCommand() *cobra.Command {
 		Use:   "copy SOURCE DESTINATION",
 		Short: "Copy a chart between registries, OCI layouts and archives, or a chart repository into a registry",
 		Long: `Copy sends a chart from one place to another. Its digest stays what it is, what is there is not
-sent again, and within one registry nothing is sent at all.
+sent again, and within one registry no blob is sent at all.
 
 SOURCE is one of
   [oci://]HOST/REPOSITORY[:TAG][@DIGEST]  a registry
@@ -31,7 +31,8 @@ layout that holds one manifest, that one.
 
 DESTINATION is one of
   [oci://]HOST/REPOSITORY[:TAG]           a registry; without TAG the source's
-  [oci://]HOST/NAMESPACE/                 the same, with the chart's name after it
+  [oci://]HOST/NAMESPACE/                 the same, with the last element of the source's repository after
+                                          it, or the chart's name where that is no registry's or --chart is given
   layout:PATH[:TAG]                       a directory, or a tar file if PATH ends in .tar; what it holds stays
   FILE.tgz, or a directory for NAME-VERSION.tgz
 Of a chart repository, it is the namespace in a registry under which each chart has its repository.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path"
@@ -134,7 +135,7 @@ func (e end) open(ctx context.Context, client *chart.Client, selector chart.Sele
 		return &source{chart.CopySource{Source: packed}, packed.Metadata.Name, packed.Close}, nil
 	}
 	from, err := client.CopyFrom(e.ref)
-	return &source{from, path.Base(e.ref.Repository), func() error { return nil }}, err
+	return &source{from, cmp.Or(selector.Chart, path.Base(e.ref.Repository)), func() error { return nil }}, err
 }
 
 // layoutReader is a layout of either form.

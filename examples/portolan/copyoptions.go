@@ -20,7 +20,7 @@ type copyOptions struct {
 func (o *copyOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.version, "version", "", "a version, or a `range` as in ^1.2; of a chart repository, all versions in it (default: the newest stable version; all)")
 	flags.BoolVar(&o.devel, "devel", false, "consider pre-releases too")
-	flags.StringArrayVar(&o.charts, "chart", nil, "the chart's `name`, where a tag names an image index with several; of a chart repository, copy this chart alone, and may be given several times")
+	flags.StringArrayVar(&o.charts, "chart", nil, "the chart's `name`, where a tag names an image index with several, to copy it alone; of a chart repository, copy this chart alone, and may be given several times")
 	flags.BoolVar(&o.force, "force", false, "replace what stands there")
 	flags.BoolVar(&o.referrers, "referrers", false, "take signatures, SBOMs and whatever else refers to the chart along")
 	flags.BoolVar(&o.chartOnly, "chart-only", false, "of an image index, copy its chart's manifest alone")
@@ -38,7 +38,7 @@ func (o *copyOptions) forChart() (chart.CopyOptions, error) {
 	case len(o.charts) > 1:
 		return options, usagef("--chart: the source holds one chart, and %d names are given", len(o.charts))
 	case len(o.charts) == 1:
-		options.Selector.Chart = o.charts[0]
+		options.Selector.Chart, options.ChartOnly = o.charts[0], true // the whole index would hold others too
 	}
 	return options, nil
 }

@@ -189,8 +189,9 @@ func (a *app) dependencyListCommand() *cobra.Command {
 				rows = append(rows, row{d.Dependency.Name, d.Dependency.Version, d.Dependency.Repository, d.Dependency.Alias, d.Status})
 			}
 			return a.print(rows, func(w *tabwriter.Writer) {
+				fmt.Fprintln(w, "NAME\tVERSION\tREPOSITORY\tALIAS\tSTATUS")
 				for _, r := range rows {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Version, r.Repository, r.Status)
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, r.Version, r.Repository, r.Alias, r.Status)
 				}
 			})
 		},

@@ -157,9 +157,10 @@ func TestVerify(t *testing.T) {
 	}
 	src := chartDir(t, u.path("src", "changed"), "harbour", "1.1.0")
 	writeFile(t, filepath.Join(src, "values.yaml"), []byte("replicas: 1000\n"))
-	push(swapProvenance(packed(t, u, src).path), "team/changed/harbour")
-	swapped := swapProvenance(signed("1.5.0", "Bruno"))
-	push(swapped, "team/harbour")
+	changed := swapProvenance(packed(t, u, src).path)
+	u.portolan("push", changed, reg.ref("team/changed/harbour")).fails(t, exitVerify, ".prov", "another archive")
+	u.run(helm4, "push", changed, "oci://"+reg.host+"/team/changed", "--plain-http")
+	u.run(helm4, "push", swapProvenance(signed("1.5.0", "Bruno")), "oci://"+reg.host+"/team", "--plain-http")
 	// What no client that means well would push.
 	reg.do(t, "PUT", "/v2/team/harbour/manifests/1.9.0", manifestType, reg.manifest(t, "team/harbour", "1.0.0"))
 
