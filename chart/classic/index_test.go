@@ -149,6 +149,51 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// TestLineSeparators: what ends a line in YAML 1.1 alone, in one text that was
+// pasted from elsewhere, costs nobody the index. Helm writes such texts
+// unescaped, and reads them.
+func TestLineSeparators(t *testing.T) {
+	for name, odd := range map[string]map[string]any{
+		"in a description":       {"description": "a\u2028b"},
+		"before a line end":      {"description": "a\u2029\nb"},
+		"in an annotation":       {"annotations": map[string]string{"artifacthub.io/changes": "a\u2028b"}},
+		"in an annotation's key": {"annotations": map[string]string{"a\u2028b": "x"}},
+		"alone":                  {"description": "\u2028", "keywords": []string{"\u2029"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			odd["name"], odd["version"], odd["apiVersion"], odd["urls"] = "odd", "1.0.0", "v2", []string{"x"}
+			made := map[string]any{"apiVersion": "v1", "entries": map[string]any{
+				"nginx": []any{map[string]any{"name": "nginx", "version": "1.0.0", "apiVersion": "v2", "urls": []string{"x"}}}, "odd": []any{odd}}}
+			asHelm, err := yaml.Marshal(made)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asJSON, err := json.Marshal(made)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range []string{string(asHelm), string(asJSON)} {
+				want, err := decoded(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := byParts(text)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, text)
+				}
+				for chart, entries := range want {
+					for i, entry := range entries { // JSON writes the two escaped
+						want[chart][i] = strings.NewReplacer(`\u2028`, " ", `\u2029`, " ").Replace(entry)
+					}
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("-decoded +ours:\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
 func TestInvalidIndexes(t *testing.T) {
 	bomb := "a: &a " + strings.Repeat("x", 1000) + "\n"
 	for c := 'b'; c < 'h'; c++ {

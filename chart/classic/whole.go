@@ -46,7 +46,10 @@ func rewrite(ctx context.Context, r io.Reader, w io.Writer) error {
 		if written += weight(c.Value, maxWritten-written); written > maxWritten {
 			return fmt.Errorf("%w: its aliases expand it to more than %d bytes", ErrInvalidIndex, maxWritten)
 		}
-		text, err := goyaml.Marshal(goyaml.MapSlice{{Key: "entries", Value: goyaml.MapSlice{c}}})
+		text, err := marshalChart(c)
+		if err == nil && hasOddBreak(text) {
+			text, err = marshalChart(goyaml.MapItem{Key: unbroken(c.Key), Value: unbroken(c.Value)})
+		}
 		if err != nil {
 			return fmt.Errorf("%w: chart %s: %s", ErrInvalidIndex, quoted(fmt.Sprint(c.Key)), shown(err.Error()))
 		}
@@ -55,6 +58,45 @@ func rewrite(ctx context.Context, r io.Reader, w io.Writer) error {
 		}
 	}
 	return out.Flush()
+}
+
+func marshalChart(c goyaml.MapItem) ([]byte, error) {
+	return goyaml.Marshal(goyaml.MapSlice{{Key: "entries", Value: goyaml.MapSlice{c}}})
+}
+
+// lineSeparators are what ends a line in YAML 1.1 alone. The library reads and
+// writes them as they are, in the middle of a text.
+var lineSeparators = strings.NewReplacer("\u2028", " ", "\u2029", " ")
+
+// unbroken makes them blanks, in place, as Helm does with the description when
+// it loads an entry: one text pasted from a web page shall not make the whole
+// index unreadable.
+func unbroken(value any) any {
+	switch v := value.(type) {
+	case string:
+		return lineSeparators.Replace(v)
+	case []any:
+		for i, e := range v {
+			v[i] = unbroken(e)
+		}
+	case map[any]any:
+		for k, e := range v {
+			if key := unbroken(k); key != k {
+				delete(v, k)
+				k = key
+			}
+			v[k] = unbroken(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			if key := lineSeparators.Replace(k); key != k {
+				delete(v, k)
+				k = key
+			}
+			v[k] = unbroken(e)
+		}
+	}
+	return value
 }
 
 var (
