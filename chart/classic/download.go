@@ -17,7 +17,9 @@ import (
 )
 
 // resolve makes the URL of an index entry absolute, as Helm does: relative to
-// the repository's URL with a slash at its end, whose query it keeps.
+// the repository's URL with a slash at its end, whose query it keeps at the
+// repository's own host. A relative URL can name another ("//host/path"), and
+// the query may hold a secret.
 func (r *Repository) resolve(reference string) (*url.URL, error) {
 	u, err := url.Parse(reference)
 	if err != nil {
@@ -30,7 +32,9 @@ func (r *Repository) resolve(reference string) (*url.URL, error) {
 	base.RawPath = strings.TrimSuffix(base.RawPath, "/") + "/"
 	base.Path = strings.TrimSuffix(base.Path, "/") + "/"
 	u = base.ResolveReference(u)
-	u.RawQuery = base.RawQuery
+	if u.Host == base.Host {
+		u.RawQuery = base.RawQuery
+	}
 	return u, nil
 }
 
