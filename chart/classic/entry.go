@@ -77,7 +77,8 @@ func decode(raw []byte) (*Entry, error) {
 // entries passes the entries of one chart, in the order of the index, one
 // after the other; those that are invalid as an *EntryError beside what could
 // be read of them. want, unless it is empty, is a text without which an entry
-// need not be decoded. An error of visit ends it and is returned.
+// need not be decoded, unless it has escapes, which can spell any text. An
+// error of visit ends it and is returned.
 func (x *index) entries(ctx context.Context, name, want string, visit func(*Entry, *EntryError) error) error {
 	p, ok := x.table.parts[name]
 	if !ok {
@@ -92,7 +93,7 @@ func (x *index) entries(ctx context.Context, name, want string, visit func(*Entr
 			return nil
 		}
 		position++
-		if fault == nil && want != "" && !bytes.Contains(raw, []byte(want)) {
+		if fault == nil && want != "" && !bytes.Contains(raw, []byte(want)) && bytes.IndexByte(raw, '\\') < 0 {
 			return ctx.Err()
 		}
 		e, err := (*Entry)(nil), fault
