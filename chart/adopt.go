@@ -64,12 +64,7 @@ func (c *Client) Adopt(ctx context.Context, layer digest.Digest, fetch func(cont
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.verify(ctx, Subject{
-		Reference: registry.Reference{Digest: packed.Manifest.Digest}, Name: packed.Metadata.Name, Version: packed.Metadata.Version,
-		Manifest: packed.Manifest, Source: packed,
-		Layers: &Layers{Config: packed.Config, Chart: packed.Layer, Provenance: packed.Provenance},
-	})
-	if err != nil {
+	if _, err = c.verify(ctx, packed.subject()); err != nil {
 		return nil, errors.Join(err, packed.Close())
 	}
 	for _, desc := range packed.Descriptors() {

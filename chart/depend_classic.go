@@ -162,8 +162,10 @@ func (d *depending) rebuildClassic(ctx context.Context, i int, dep *Dependency, 
 	return d.fetchClassic(ctx, spelled, dep.Name, dep.Version, pin.Layer)
 }
 
-// keptByDigest opens a chart that the cache holds whole, wherever it came from.
-// It matches registry.ErrNotFound where there is none.
+// keptByDigest opens a chart that the cache holds whole, wherever it came from,
+// and asks the client's Verifier, as for any that is fetched: the digests are
+// the word of whoever wrote DigestsFile. It matches registry.ErrNotFound where
+// there is none.
 func (c *Client) keptByDigest(ctx context.Context, pin Pin) (*Packed, error) {
 	src := c.cache.Through(nil, registry.Reference{}, c.policy)
 	root, err := src.Lookup(ctx, pin.Manifest.String())
@@ -177,8 +179,13 @@ func (c *Client) keptByDigest(ctx context.Context, pin Pin) (*Packed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = packed.archive.Metadata(); err == nil && packed.Layer.Digest != pin.Layer {
+	if packed.Layer.Digest != pin.Layer {
 		err = fmt.Errorf("the manifest's archive is %s, and %s has %s: %w", packed.Layer.Digest, DigestsFile, pin.Layer, registry.ErrDigestMismatch)
+	} else {
+		packed.Metadata, err = packed.archive.Metadata() // the config may say anything
+	}
+	if err == nil {
+		_, err = c.verify(ctx, packed.subject())
 	}
 	if err != nil {
 		return nil, errors.Join(err, packed.Close())

@@ -65,6 +65,15 @@ type Subject struct {
 	provenance *provenance
 }
 
+// subject is what a Verifier is asked about a chart of a chart repository.
+func (p *Packed) subject() Subject {
+	return Subject{
+		Reference: registry.Reference{Digest: p.Manifest.Digest}, Name: p.Metadata.Name, Version: p.Metadata.Version,
+		Manifest: p.Manifest, Source: p,
+		Layers: &Layers{Config: p.Config, Chart: p.Layer, Provenance: p.Provenance},
+	}
+}
+
 // ReadProvenance returns the chart's provenance file as Pulled.ReadProvenance
 // does. Both ask for it once.
 func (s Subject) ReadProvenance(ctx context.Context) ([]byte, error) {
