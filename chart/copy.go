@@ -35,8 +35,9 @@ type CopyTarget struct {
 	// it; a digest must be that of the manifest that is copied.
 	Reference registry.Reference
 	// Archive is the path of a .tgz file, or of a directory for
-	// <name>-<version>.tgz, which is made if it is missing. The archive goes
-	// there, and its provenance beside it as <archive>.prov; the manifest is
+	// <name>-<version>.tgz, which is made if it is missing: the name is that of
+	// the repository or Selector.Chart, the version the tag's, and where there
+	// is none of these what the chart's config says. The archive goes there, and its provenance beside it as <archive>.prov; the manifest is
 	// left behind. It excludes Target.
 	Archive string
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -19,7 +20,7 @@ import (
 )
 
 // toArchive writes the chart's archive to a file, and its provenance beside.
-func (x *copier) toArchive(ctx context.Context, root *copyRoot, path string) (*Copied, error) {
+func (x *copier) toArchive(ctx context.Context, root *copyRoot, to string) (*Copied, error) {
 	source := root.how.in(x.from).WithDigest(root.desc.Digest)
 	x.options.ChartOnly = true
 	layers, err := x.chart(ctx, root)
@@ -27,30 +28,53 @@ func (x *copier) toArchive(ctx context.Context, root *copyRoot, path string) (*C
 		return nil, err
 	}
 	source.Digest = root.desc.Digest // of the chart, where an index led to it
-	by, err := x.verify(ctx, root, source)
+	var called string
+	if !strings.HasSuffix(to, ".tgz") {
+		var m *Metadata
+		if m, err = x.archiveName(ctx, root, source); err != nil {
+			return nil, err
+		}
+		called = registry.TagOfVersion(m.Version)
+		to = filepath.Join(to, m.Name+"-"+m.Version+".tgz")
+	}
+	by, err := x.verify(ctx, root, source, called)
 	if err != nil {
 		return nil, err
 	}
-	if !strings.HasSuffix(path, ".tgz") {
-		m, err := x.metadata(ctx, root)
-		if err != nil {
-			return nil, err
-		}
-		path = filepath.Join(path, m.Name+"-"+m.Version+".tgz")
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return nil, err
 	}
 	if layers.Provenance != nil { // first: an archive that is there is a copy that is done
-		if _, err := x.file(ctx, path+".prov", *layers.Provenance); err != nil {
+		if _, err := x.file(ctx, to+".prov", *layers.Provenance); err != nil {
 			return nil, err
 		}
 	}
-	exists, err := x.file(ctx, path, layers.Chart)
+	exists, err := x.file(ctx, to, layers.Chart)
 	if err != nil {
 		return nil, err
 	}
-	return &Copied{Source: source, Manifest: root.desc, Path: path, Exists: exists, VerifiedBy: by, Sent: x.sent.Load(), Existed: x.existed.Load()}, nil
+	return &Copied{Source: source, Manifest: root.desc, Path: to, Exists: exists, VerifiedBy: by, Sent: x.sent.Load(), Existed: x.existed.Load()}, nil
+}
+
+// archiveName tells what the file is called: as for Pulled.Save, the registry's
+// words for it where it has any, so that a chart cannot choose which file it is
+// taken for. The config speaks for the rest.
+func (x *copier) archiveName(ctx context.Context, root *copyRoot, source registry.Reference) (*Metadata, error) {
+	m, err := x.metadata(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	named := &Metadata{APIVersion: APIVersionV2, Name: m.Name, Version: m.Version}
+	if source.Host != "" {
+		named.Name = path.Base(source.Repository)
+	}
+	if name := x.options.Selector.Chart; name != "" {
+		named.Name = name
+	}
+	if v, ok := versionOf(source.Tag); ok && !v.short() {
+		named.Version = v.Version
+	}
+	return named, named.Validate()
 }
 
 // file writes content to a file that appears whole or not at all, unless the

@@ -40,7 +40,7 @@ func (x *copier) copy(ctx context.Context, root *copyRoot) (*Copied, error) {
 	} else if _, err = x.chart(ctx, root); err != nil { // an index was not looked into yet
 		return nil, err
 	}
-	if done.VerifiedBy, err = x.verify(ctx, root, source); err != nil {
+	if done.VerifiedBy, err = x.verify(ctx, root, source, tag); err != nil {
 		return nil, err
 	}
 	if err := x.send(ctx, root, tag, done); err != nil {

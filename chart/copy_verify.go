@@ -10,8 +10,10 @@ import (
 )
 
 // verify asks the client's Verifier about what is about to be copied. What is
-// in no registry has no name but its own.
-func (x *copier) verify(ctx context.Context, root *copyRoot, source registry.Reference) ([]string, error) {
+// in no registry has no name but its own. tag is what the copy will be found
+// under: where it says more of the version than the source's does, it comes
+// from the config or the caller, and what was signed decides whether it is true.
+func (x *copier) verify(ctx context.Context, root *copyRoot, source registry.Reference, tag string) ([]string, error) {
 	if x.client.verifier == nil {
 		return nil, nil
 	}
@@ -27,8 +29,13 @@ func (x *copier) verify(ctx context.Context, root *copyRoot, source registry.Ref
 		}
 		name = m.Name
 	}
+	version := ""
+	_, told := versionOf(source.Tag)
+	if v, ok := versionOf(tag); ok && (!told || !v.short()) {
+		version = v.Version
+	}
 	return x.client.verify(ctx, Subject{
-		Reference: source, Name: name, Manifest: root.chart, Layers: layers, Source: x.src,
+		Reference: source, Name: name, Version: version, Manifest: root.chart, Layers: layers, Source: x.src,
 		provenance: &provenance{source: readEnd{x}, ref: source, desc: layers.Provenance},
 	})
 }

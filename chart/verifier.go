@@ -49,7 +49,9 @@ type Subject struct {
 	// Version is that tag read as a version, "+" for "_": the version that was
 	// asked for or chosen. A short one, as in 1.2, may stand for any of its
 	// series. Empty where there is no tag, or where it is no version. Of a chart
-	// repository it is the version of the archive.
+	// repository it is the version of the archive; in a Copy the one that the
+	// target's tag or the file's name will say, where the tag of Reference says
+	// less.
 	Version string
 	// Manifest describes the manifest, and Layers are the parts of the chart
 	// that it names. They are not to be changed.
