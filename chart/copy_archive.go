@@ -28,6 +28,9 @@ func (x *copier) toArchive(ctx context.Context, root *copyRoot, to string) (*Cop
 		return nil, err
 	}
 	source.Digest = root.desc.Digest // of the chart, where an index led to it
+	if err := x.client.checkSize(layers.Chart); err != nil {
+		return nil, fmt.Errorf("copy %s: %w", spell(source), err)
+	}
 	var called string
 	if !strings.HasSuffix(to, ".tgz") {
 		var m *Metadata

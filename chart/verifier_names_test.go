@@ -97,3 +97,28 @@ func TestVerifierOfCopiedNames(t *testing.T) {
 		}
 	}
 }
+
+// TestCopyToArchiveWithinLimits: what could not be read is not written, as in
+// Pull.
+func TestCopyToArchiveWithinLimits(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.push(t, "1.0.0")
+	r, err := registry.NewClient(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := voyage(t, "1.0.0")
+	h.put(t, p)
+	huge := p.Layer
+	huge.Size = 1 << 40
+	h.putManifest(t, "2.0.0", ocispec.MediaTypeImageManifest, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, Config: p.Config, Layers: []ocispec.Descriptor{huge}})
+	client, err := chart.NewClient(&chart.ClientOptions{Registry: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Copy(t.Context(), h.from(t, h.repo.WithTag("2.0.0")), chart.CopyTarget{Archive: filepath.Join(t.TempDir(), "x.tgz")}, chart.CopyOptions{})
+	if !errors.Is(err, chart.ErrTooLarge) {
+		t.Errorf("a terabyte: %v", err)
+	}
+}
