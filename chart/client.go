@@ -19,7 +19,7 @@ type ClientOptions struct {
 	// a Store each. nil: nothing is kept, and every pull downloads.
 	Cache *cache.Store
 	// Policy says when the cache asks the registry. Its zero value confirms
-	// every tag with one request. Without a Cache, only Policy.Progress counts.
+	// every tag with one request. Without a Cache it has nothing to say.
 	Policy cache.Policy
 	// Archives bounds the archives that Pull and Kept open.
 	Archives ArchiveOptions

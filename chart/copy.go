@@ -123,7 +123,9 @@ func (c *Client) CopyTo(ref registry.Reference) (CopyTarget, error) {
 // ErrExists too. A version's tag must be that of the chart. A tag that is no
 // version moves.
 //
-// The client's Verifier, if it has one, is asked before anything is written.
+// The client's Verifier, if it has one, is asked before anything is written. It
+// judges one chart, so an image index is ErrVerification then unless ChartOnly
+// takes its chart alone.
 //
 // Errors: *NoMatchError; ErrVerification, or any other of the Verifier's;
 // ErrNotChart where the source names something else, an *IndexError for an

@@ -74,7 +74,7 @@ func (x *copier) archiveName(ctx context.Context, root *copyRoot, source registr
 	if name := x.options.Selector.Chart; name != "" {
 		named.Name = name
 	}
-	if v, ok := versionOf(source.Tag); ok && !v.short() {
+	if v, ok := versionOf(source.Tag); ok && !v.parsed.IsShort() {
 		named.Version = v.Version
 	}
 	return named, named.Validate()

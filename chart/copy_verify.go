@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,6 +18,11 @@ func (x *copier) verify(ctx context.Context, root *copyRoot, source registry.Ref
 	if x.client.verifier == nil {
 		return nil, nil
 	}
+	if isIndex(root.desc.MediaType) && !x.options.ChartOnly {
+		// It may hold other charts, images, and indexes: all would be copied, and
+		// only one be judged.
+		return nil, fmt.Errorf("%s: %w: an image index holds more than the chart that is judged; copy its chart alone (ChartOnly)", spell(source), ErrVerification)
+	}
 	layers, err := x.chart(ctx, root)
 	if err != nil {
 		return nil, err
@@ -31,7 +37,7 @@ func (x *copier) verify(ctx context.Context, root *copyRoot, source registry.Ref
 	}
 	version := ""
 	_, told := versionOf(source.Tag)
-	if v, ok := versionOf(tag); ok && (!told || !v.short()) {
+	if v, ok := versionOf(tag); ok && (!told || !v.parsed.IsShort()) {
 		version = v.Version
 	}
 	return x.client.verify(ctx, Subject{

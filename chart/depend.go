@@ -82,9 +82,9 @@ func (c *Client) UpdateDependencies(ctx context.Context, dir string, options Dep
 }
 
 // BuildDependencies fills the chart's charts/ directory from its lock, as "helm
-// dependency build" does; a chart without a lock is updated. Directories,
-// failures and concurrency are as for UpdateDependencies. It writes neither
-// Chart.lock nor DigestsFile.
+// dependency build" does, and writes neither that nor DigestsFile. A chart
+// without a lock is updated, which writes both. Directories, failures and
+// concurrency are as for UpdateDependencies.
 //
 // Where DigestsFile pins the lock, content comes by digest, and each version is
 // asked whether it still names that: with a warm cache this costs one HEAD for

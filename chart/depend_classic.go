@@ -146,6 +146,9 @@ func (d *depending) stagePacked(ctx context.Context, packed *Packed, name, v str
 // wants to know what the repository says today.
 func (d *depending) rebuildClassic(ctx context.Context, i int, dep *Dependency, pin Pin) (*part, error) {
 	spelled := d.meta.Dependencies[i].Repository
+	if pin.Manifest == "" && d.options.RequireDigests {
+		return nil, fmt.Errorf("%w: %s has no digests for it", ErrLockOutdated, DigestsFile)
+	}
 	if pin.Manifest == "" {
 		return d.fetchClassic(ctx, spelled, dep.Name, dep.Version, "")
 	}

@@ -83,7 +83,7 @@ func TestPackIsASource(t *testing.T) {
 		}
 	}
 	r, err := src.Fetch(t.Context(), *p.Provenance)
-	if got := read(t, r, err); got != "signed" {
+	if got := read(t, r, err); got != "signed: "+p.Layer.Digest.String() {
 		t.Errorf("provenance = %q", got)
 	}
 	var m ocispec.Manifest

@@ -133,7 +133,7 @@ func TestSaveWithProvenance(t *testing.T) {
 	if err != nil || filepath.Base(archive) != "voyage-1.0.0.tgz" || prov != archive+".prov" {
 		t.Fatalf("saved %s and %s, %v", archive, prov, err)
 	}
-	again, err := chart.Pack(t.Context(), archive, nil)
+	again, err := chart.Pack(t.Context(), archive, &chart.PackOptions{Provenance: prov})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry/registrytest"
@@ -94,5 +97,31 @@ func TestVerifierAtEveryDoor(t *testing.T) {
 				t.Errorf("judged %+v", seen)
 			}
 		})
+	}
+}
+
+// TestVerifierOfIndex: an index holds more than a Verifier judges.
+func TestVerifierOfIndex(t *testing.T) {
+	ctx := t.Context()
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.push(t, "1.0.0")
+	repo := h.to(t, h.repo).Target
+	one, err := repo.Resolve(ctx, "1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, repo, ocispec.MediaTypeImageIndex, "both", ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{one}})
+	client := h.verified(t, cache.Policy{}, says("alice", nil))
+	from := h.from(t, h.repo.WithTag("both"))
+	for _, chartOnly := range []bool{false, true} {
+		to := createLayout(t)
+		done, err := client.Copy(ctx, from, chart.CopyTarget{Target: to}, chart.CopyOptions{ChartOnly: chartOnly})
+		if chartOnly && (err != nil || done.Manifest.Digest != one.Digest) {
+			t.Errorf("its chart alone: %+v, %v", done, err)
+		}
+		if _, there := to.Resolve(ctx, "both"); !chartOnly && (!errors.Is(err, chart.ErrVerification) || there == nil) {
+			t.Errorf("whole: %v, written %v", err, there == nil)
+		}
 	}
 }

@@ -21,7 +21,7 @@ type answers map[string][]string
 
 // byParts reads an index as the package does.
 func byParts(text string) (answers, error) {
-	x, err := readIndex(context.Background(), memoryFile{bytes.NewReader([]byte(text))}, int64(len(text)))
+	x, err := readIndex(context.Background(), memoryFile{bytes.NewReader([]byte(text))}, int64(len(text)), DefaultMaxWhole)
 	if err != nil {
 		return nil, err
 	}

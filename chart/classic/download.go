@@ -98,7 +98,7 @@ func (r *Repository) take(ctx context.Context, body io.Reader, v validators) (*l
 	if err != nil {
 		return nil, err
 	}
-	x, err := readIndex(ctx, f, size)
+	x, err := readIndex(ctx, f, size, r.options.MaxWhole)
 	if err != nil {
 		return nil, r.unreadable(err)
 	}

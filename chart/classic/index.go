@@ -24,10 +24,11 @@ type indexFile interface {
 	io.Closer
 }
 
-// readIndex makes the table of an index of size bytes. The file belongs to
+// readIndex makes the table of an index of size bytes, of which at most whole
+// are read at once. The file belongs to
 // the result, and is closed when readIndex fails.
-func readIndex(ctx context.Context, f indexFile, size int64) (*index, error) {
-	x, err := tabulate(ctx, f, size)
+func readIndex(ctx context.Context, f indexFile, size, whole int64) (*index, error) {
+	x, err := tabulate(ctx, f, size, whole)
 	if errors.Is(err, ErrInvalidIndex) {
 		err = explain(f, size, err)
 	}
@@ -40,7 +41,7 @@ func readIndex(ctx context.Context, f indexFile, size int64) (*index, error) {
 	return x, nil
 }
 
-func tabulate(ctx context.Context, f indexFile, size int64) (*index, error) {
+func tabulate(ctx context.Context, f indexFile, size, whole int64) (*index, error) {
 	t, err := scan(ctx, io.NewSectionReader(f, 0, size))
 	if err == nil {
 		return &index{f, t}, nil
@@ -52,7 +53,7 @@ func tabulate(ctx context.Context, f indexFile, size int64) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = rewrite(ctx, io.NewSectionReader(f, 0, size), other)
+	err = rewrite(ctx, io.NewSectionReader(f, 0, size), other, whole)
 	if err == nil {
 		size, err = other.Seek(0, io.SeekCurrent)
 	}

@@ -236,8 +236,12 @@ func TestEntryLimits(t *testing.T) {
 	if _, err := scan(t.Context(), strings.NewReader(b.String())); !errors.Is(err, ErrInvalidIndex) {
 		t.Errorf("more than %d charts: %v", maxCharts, err)
 	}
-	if err := rewrite(t.Context(), io.LimitReader(spaces{}, maxWhole+1), io.Discard); !errors.Is(err, ErrInvalidIndex) {
-		t.Errorf("more than %d bytes: %v", maxWhole, err)
+	if err := rewrite(t.Context(), io.LimitReader(spaces{}, DefaultMaxWhole+1), io.Discard, DefaultMaxWhole); !errors.Is(err, ErrInvalidIndex) {
+		t.Errorf("more than %d bytes: %v", DefaultMaxWhole, err)
+	}
+	flow := "apiVersion: v1\nentries: {a: [{name: a, version: 1.0.0}]}\n"
+	if err := rewrite(t.Context(), strings.NewReader(flow), io.Discard, -1); !errors.Is(err, ErrInvalidIndex) {
+		t.Errorf("where none is read whole: %v", err)
 	}
 }
 

@@ -74,7 +74,7 @@ func (r *Repository) kept(ctx context.Context) *loaded {
 		f.Close()
 		return nil
 	}
-	x, err := readIndex(ctx, f, n)
+	x, err := readIndex(ctx, f, n, r.options.MaxWhole)
 	if err != nil {
 		return nil
 	}

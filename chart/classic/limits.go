@@ -5,10 +5,12 @@ const (
 	// 60 MB. The index lies on the disk; of its size in memory there is the
 	// table of maxCharts.
 	DefaultMaxSize int64 = 256 << 20
-	// maxWhole bounds an index that has to be read whole, since it is not laid
-	// out as Helm does: the same 60 MB and a little more. JSON of this size
-	// costs some 100 MiB of memory, YAML some twenty times its size.
-	maxWhole = 64 << 20
+	// DefaultMaxWhole is for an index that has to be read whole, since it is not
+	// laid out as Helm does: the same 60 MB and a little more. JSON of this size
+	// costs some 100 MiB of memory, YAML as charts are listed some twenty times
+	// its size, and YAML that is meant to hurt ("[{a: 1}, {a: 1}, …") was seen
+	// to cost 480 times.
+	DefaultMaxWhole int64 = 64 << 20
 	// maxWritten bounds what an index that was read whole stands for, its
 	// aliases expanded: as much as one that is not read whole may have.
 	maxWritten = DefaultMaxSize

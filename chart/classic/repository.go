@@ -34,6 +34,10 @@ type Options struct {
 	Offline bool
 	// MaxSize bounds an index, in bytes. Zero: DefaultMaxSize.
 	MaxSize int64
+	// MaxWhole bounds an index that is not laid out as Helm writes it, in bytes.
+	// Such a one is held in memory, at a multiple of its size: lower it where
+	// indexes come from strangers. Zero: DefaultMaxWhole. Negative: none is read.
+	MaxWhole int64
 	// Provenance lets Pull look for a .prov file beside each archive, which
 	// costs one request, and carry it along.
 	Provenance bool
@@ -83,6 +87,9 @@ func Open(client *chart.Client, address string, options *Options) (*Repository, 
 	}
 	if r.options.MaxSize <= 0 {
 		r.options.MaxSize = DefaultMaxSize
+	}
+	if r.options.MaxWhole == 0 {
+		r.options.MaxWhole = DefaultMaxWhole
 	}
 	if base.Scheme == "file" {
 		if r.root, err = os.OpenRoot(localPath(base)); err != nil {

@@ -19,11 +19,11 @@ import (
 )
 
 // rewrite reads an index in any layout, whole, and writes it as Helm would. It
-// matches ErrInvalidIndex for what is none, and for one beyond maxWhole.
-func rewrite(ctx context.Context, r io.Reader, w io.Writer) error {
-	data, err := limit.ReadAll(r, maxWhole)
+// matches ErrInvalidIndex for what is none, and for one of more than most bytes.
+func rewrite(ctx context.Context, r io.Reader, w io.Writer, most int64) error {
+	data, err := limit.ReadAll(r, max(most, 0))
 	if errors.Is(err, limit.ErrExceeded) {
-		return fmt.Errorf("%w: it is %v, and has more than %d bytes", ErrInvalidIndex, errNotBlock, maxWhole)
+		return fmt.Errorf("%w: it is %v, and has more than %d bytes", ErrInvalidIndex, errNotBlock, max(most, 0))
 	}
 	if err != nil {
 		return err

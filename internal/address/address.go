@@ -23,8 +23,9 @@ const (
 var (
 	neverPrefixes = prefixes("0.0.0.0/8", "169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "240.0.0.0/4", "ff00::/8", "224.0.0.0/4", "::/128")
 	// Loopback, RFC 1918, RFC 4193, RFC 6598 (carrier-grade NAT), RFC 6890
-	// (protocol assignments), RFC 2544 (benchmarks), and site-local addresses.
-	internalPrefixes = prefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "fec0::/10")
+	// (protocol assignments), RFC 2544 (benchmarks), site-local addresses, RFC 8215
+	// (local NAT64) and RFC 4380 (Teredo), which lead to others.
+	internalPrefixes = prefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "fec0::/10", "64:ff9b:1::/48", "2001::/32")
 )
 
 var (
