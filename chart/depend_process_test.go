@@ -50,11 +50,7 @@ func TestUpdatesTogether(t *testing.T) {
 // dependEnv makes this test binary a process that updates until it is killed.
 const dependEnv = "CHART_TEST_DEPEND"
 
-func TestUpdateProcess(t *testing.T) {
-	dir := os.Getenv(dependEnv)
-	if dir == "" {
-		t.Skip("runs as a process of another test")
-	}
+func updateProcess(t *testing.T, dir string) {
 	r, err := registry.NewClient(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +73,10 @@ func TestUpdateProcess(t *testing.T) {
 // TestUpdateProcesses kills some of those that update one directory. The rest
 // come to the right end, and nothing is left behind.
 func TestUpdateProcesses(t *testing.T) {
+	if dir := os.Getenv(dependEnv); dir != "" {
+		updateProcess(t, dir)
+		return
+	}
 	h := newHarbour(t, registrytest.Options{Latency: 2 * time.Millisecond}, cache.Policy{})
 	h.stock(t, "mast:1.0.0", "mast:1.1.0", "sail:1.0.0", "sail:2.0.0", "oar:1.0.0")
 	dir := ship(t, filepath.Join(t.TempDir(), "boat"), "boat", "1.0.0", h.needs("mast 1.0.0 team", "sail 1.0.0 team", "oar 1.0.0 team"))
@@ -86,7 +86,7 @@ func TestUpdateProcesses(t *testing.T) {
 	old := inCharts(t, dir)
 	ship(t, dir, "boat", "1.0.0", h.needs("mast ^1 team", "sail ^2 team", "oar 1.0.0 team"))
 	start := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestUpdateProcess$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestUpdateProcesses$")
 		cmd.Env = append(os.Environ(), dependEnv+"="+dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
