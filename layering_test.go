@@ -40,6 +40,7 @@ const (
 var layers = map[string]layer{
 	"internal/address":    {},
 	"internal/atomicfile": {},
+	"internal/heap":       {},
 	"internal/limit":      {},
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},
 	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 	"github.com/portolan-oci/portolan/registry"
 	"github.com/portolan-oci/portolan/registry/layout"
 	"github.com/portolan-oci/portolan/registry/registrytest"
@@ -70,7 +71,7 @@ func copyHeapChild(t *testing.T, dir, host string) {
 	} {
 		var err error
 		var copied *chart.Copied
-		grown := heapGrowth(func() { copied, err = client.Copy(ctx, step.from, step.to, chart.CopyOptions{}) })
+		grown := heap.Growth(func() { copied, err = client.Copy(ctx, step.from, step.to, chart.CopyOptions{}) })
 		if err != nil || copied.Sent < 80<<20 || grown > heapBound {
 			t.Fatalf("%s: %+v, %v, the heap grew by %d bytes", step.name, copied, err, grown)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 )
 
 // TestHeapOfPackaging packages 80 MB, once as files and once as an archive in
@@ -48,7 +49,7 @@ func packagingChild(t *testing.T, dir, archive string) {
 	sized := func(what string, f func(w io.Writer) error) {
 		var w counter
 		var err error
-		grown := heapGrowth(func() { err = f(&w) })
+		grown := heap.Growth(func() { err = f(&w) })
 		if err != nil {
 			t.Fatal(what, err)
 		}

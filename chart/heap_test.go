@@ -10,6 +10,7 @@ import (
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 	"github.com/portolan-oci/portolan/registry"
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
@@ -57,7 +58,7 @@ func heapChild(t *testing.T, dir, host string) {
 	}
 	measure := func(what string, f func() error) {
 		var err error
-		if grown := heapGrowth(func() { err = f() }); grown > heapBound {
+		if grown := heap.Growth(func() { err = f() }); grown > heapBound {
 			t.Errorf("%s grew the heap by %d bytes, more than %d", what, grown, heapBound)
 		} else {
 			fmt.Printf("%s grew the heap by %.1f MiB\n", what, float64(grown)/(1<<20))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 	"github.com/portolan-oci/portolan/registry"
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
@@ -22,7 +23,7 @@ func TestListingHeap(t *testing.T) {
 	if host := os.Getenv("PORTOLAN_LISTING_HOST"); host != "" {
 		h := &harbour{Server: &registrytest.Server{Host: host}, repo: registry.Reference{Host: host, Repository: "team/voyage"}}
 		listed := 0
-		grown := heapGrowth(func() {
+		grown := heap.Growth(func() {
 			for v, err := range h.newClient(t, cache.Policy{}).Versions(t.Context(), h.repo, chart.VersionOptions{Metadata: true}) {
 				if err != nil || v.Err != nil || len(v.Metadata.Description) < text {
 					t.Fatalf("%s: %v, %v", v.Version, err, v.Err)

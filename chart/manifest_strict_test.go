@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 )
 
 // TestManifestReadOneWay: a manifest in which two JSON readers find different
@@ -58,7 +59,7 @@ func TestManifestBomb(t *testing.T) {
 		"depth":       config + `"x":` + strings.Repeat("[", size/2) + strings.Repeat("]", size/2) + "}",
 	} {
 		var err error
-		if grown := heapGrowth(func() { _, err = chart.ReadManifest([]byte(text), "") }); grown > 48<<20 {
+		if grown := heap.Growth(func() { _, err = chart.ReadManifest([]byte(text), "") }); grown > 48<<20 {
 			t.Errorf("%s grew the heap by %d", name, grown)
 		}
 		if !errors.Is(err, chart.ErrInvalidManifest) {

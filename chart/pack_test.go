@@ -13,17 +13,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -243,31 +242,6 @@ func largeArchive(t *testing.T) string {
 	return path
 }
 
-// heapGrowth runs f and returns by how much the live and not yet collected
-// heap grew at most.
-func heapGrowth(f func()) int64 {
-	runtime.GC()
-	var before, now runtime.MemStats
-	runtime.ReadMemStats(&before)
-	stop, peak := make(chan struct{}), make(chan uint64)
-	go func() {
-		var top uint64
-		for {
-			runtime.ReadMemStats(&now)
-			top = max(top, now.HeapAlloc)
-			select {
-			case <-stop:
-				peak <- top
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
-		}
-	}()
-	f()
-	close(stop)
-	return int64(<-peak) - int64(before.HeapAlloc)
-}
-
 func TestLargeArchivesStream(t *testing.T) {
 	const budget = 16 << 20
 	path := largeArchive(t)
@@ -329,7 +303,7 @@ func TestLargeArchivesStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
-			grown := heapGrowth(func() { err = f() })
+			grown := heap.Growth(func() { err = f() })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/internal/heap"
 )
 
 // yamlBound is by how much the heap may grow for YAML of any kind.
@@ -52,7 +53,7 @@ func TestYAMLBomb(t *testing.T) {
 				text = chartYAML + text
 			}
 			var err error
-			if grown := heapGrowth(func() { _, err = chart.ParseMetadata([]byte(text)) }); grown > yamlBound {
+			if grown := heap.Growth(func() { _, err = chart.ParseMetadata([]byte(text)) }); grown > yamlBound {
 				t.Errorf("%d bytes grew the heap by %d", len(text), grown)
 			}
 			if !errors.Is(err, chart.ErrInvalidMetadata) {
@@ -69,7 +70,7 @@ func TestYAMLBomb(t *testing.T) {
 func TestYAMLThatHoldsItself(t *testing.T) {
 	for _, text := range []string{"x: &a [*a]\n", "x: &a {b: *a}\n", "x: &a {<<: *a}\n", "x: &a [*a" + strings.Repeat(", *a", 4000) + "]\n"} {
 		var err error
-		if grown := heapGrowth(func() { _, err = chart.ParseMetadata([]byte(chartYAML + text)) }); grown > yamlBound {
+		if grown := heap.Growth(func() { _, err = chart.ParseMetadata([]byte(chartYAML + text)) }); grown > yamlBound {
 			t.Errorf("%.40q grew the heap by %d", text, grown)
 		}
 		if !errors.Is(err, chart.ErrInvalidMetadata) {
@@ -93,7 +94,7 @@ func TestYAMLBombInEachFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, t.TempDir(), files)
 			var err error
-			grown := heapGrowth(func() { _, err = chart.Package(context.Background(), dir, io.Discard, nil) })
+			grown := heap.Growth(func() { _, err = chart.Package(context.Background(), dir, io.Discard, nil) })
 			if !errors.Is(err, chart.ErrTooLarge) || grown > yamlBound {
 				t.Errorf("heap +%d, error = %v", grown, err)
 			}

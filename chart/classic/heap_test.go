@@ -8,12 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/portolan-oci/portolan/chart/classic"
+	"github.com/portolan-oci/portolan/internal/heap"
 )
 
 // heapBound is by how much the heap may grow for an index of any size.
@@ -78,7 +77,7 @@ func heapChild(t *testing.T, address string) {
 	client := newClient(t, "")
 	options := &classic.Options{Dir: t.TempDir()}
 	for _, what := range []string{"download", "kept"} {
-		grown := heapGrowth(func() {
+		grown := heap.Growth(func() {
 			r := open(t, client, address, options)
 			versions, err := r.Versions(t.Context(), "chart-001")
 			if err != nil || len(versions) != 4000 {
@@ -95,29 +94,4 @@ func heapChild(t *testing.T, address string) {
 			t.Errorf("%s: more than %d bytes", what, heapBound)
 		}
 	}
-}
-
-// heapGrowth runs f and returns by how much the live and not yet collected
-// heap grew at most.
-func heapGrowth(f func()) int64 {
-	runtime.GC()
-	var before, now runtime.MemStats
-	runtime.ReadMemStats(&before)
-	stop, peak := make(chan struct{}), make(chan uint64)
-	go func() {
-		var top uint64
-		for {
-			runtime.ReadMemStats(&now)
-			top = max(top, now.HeapAlloc)
-			select {
-			case <-stop:
-				peak <- top
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
-		}
-	}()
-	f()
-	close(stop)
-	return int64(<-peak) - int64(before.HeapAlloc)
 }
