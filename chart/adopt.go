@@ -33,8 +33,8 @@ func (c *Client) Registry() *registry.Client { return c.registry }
 // fetch, as they are; registry.ErrDigestMismatch when the archive is not layer,
 // registry.ErrInvalidReference when layer is malformed; ErrTooLarge when it has
 // more bytes than an archive within the limits can; those of PackArchive;
-// ErrVerification, or any other of the client's Verifier. The
-// caller closes the result.
+// ErrVerification, or any other of the client's Verifier. The caller closes the
+// result.
 //
 // Progress is told of the bytes that fetch gave, under a descriptor without a
 // size.
@@ -112,27 +112,4 @@ func (r *counted) Read(p []byte) (int, error) {
 		r.tell(n)
 	}
 	return n, err
-}
-
-// Layers reads the manifest that ref names, by its tag or its digest, and
-// answers with the chart's parts; no other byte of it is read. It goes through
-// the cache: a tag whose manifest is there costs one HEAD, a digest nothing.
-// Errors as for Resolve; ErrNotChart and ErrInvalidManifest besides.
-func (c *Client) Layers(ctx context.Context, ref registry.Reference) (*Layers, *Resolved, error) {
-	if ref.Object() == "" {
-		return nil, nil, &registry.Error{Op: "read manifest", Reference: ref, Kind: registry.ErrInvalidReference, Err: errors.New("no tag and no digest")}
-	}
-	src, err := c.source(ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	there, err := stands(ctx, src, ref, Selector{})
-	if err != nil {
-		return nil, nil, err
-	}
-	at, err := there.chart(ctx, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	return at.layers, newResolved(ref, there.choice, there.res), nil
 }

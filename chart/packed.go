@@ -73,6 +73,11 @@ func (p *Packed) Fetch(_ context.Context, target ocispec.Descriptor) (io.ReadClo
 	return nil, fmt.Errorf("packed chart %s: content %s: %w", p.title(), quoted(string(target.Digest)), registry.ErrNotFound)
 }
 
+// layers are the parts that its manifest names.
+func (p *Packed) layers() *Layers {
+	return &Layers{Config: p.Config, Chart: p.Layer, Provenance: p.Provenance}
+}
+
 // title names the chart in an error.
 func (p *Packed) title() string { return shown(p.Metadata.Name + " " + p.Metadata.Version) }
 

@@ -12,7 +12,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -96,9 +95,13 @@ func (p *pusher) look(ctx context.Context, target registry.Reference) (*ocispec.
 	if there.Digest == p.packed.Manifest.Digest {
 		return &there, nil
 	}
-	layers, err := p.read(ctx, there)
+	content, err := readSmall(ctx, p.repo, there)
+	var layers *Layers
+	if err == nil {
+		layers, err = ReadManifest(content, there.MediaType)
+	}
 	switch {
-	case err == nil && p.same(layers):
+	case err == nil && sameChart(p.packed.layers(), layers):
 		return &there, nil
 	case p.options.Force:
 		return nil, nil
@@ -116,30 +119,6 @@ func (p *pusher) look(ctx context.Context, target registry.Reference) (*ocispec.
 func occupied(target registry.Reference, there ocispec.Descriptor, what, hint string) error {
 	return &registry.Error{Op: "push", Reference: target, Kind: registry.ErrExists,
 		Err: fmt.Errorf("%s (%s)", what, there.Digest), Hint: hint}
-}
-
-// read reads the chart manifest that stands in the repository.
-func (p *pusher) read(ctx context.Context, desc ocispec.Descriptor) (*Layers, error) {
-	rc, err := p.repo.Fetch(ctx, desc)
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	content, err := limit.ReadAll(rc, maxManifest)
-	if err != nil {
-		return nil, err
-	}
-	return ReadManifest(content, desc.MediaType)
-}
-
-// same tells whether a manifest holds this chart: Helm stamps every push, so
-// that manifests of one chart differ.
-func (p *pusher) same(l *Layers) bool {
-	equal := func(a, b *ocispec.Descriptor) bool {
-		return (a == nil) == (b == nil) && (a == nil || a.Digest == b.Digest)
-	}
-	return l.Config.Digest == p.packed.Config.Digest && l.Chart.Digest == p.packed.Layer.Digest &&
-		equal(l.Provenance, p.packed.Provenance)
 }
 
 func (p *pusher) sendBlobs(ctx context.Context) error {

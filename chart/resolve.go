@@ -133,3 +133,26 @@ func (c *Client) CheckTag(ctx context.Context, ref registry.Reference) error {
 	}
 	return nil
 }
+
+// Layers reads the manifest that ref names, by its tag or its digest, and
+// answers with the chart's parts; no other byte of it is read. It goes through
+// the cache: a tag whose manifest is there costs one HEAD, a digest nothing.
+// Errors as for Resolve; ErrNotChart and ErrInvalidManifest besides.
+func (c *Client) Layers(ctx context.Context, ref registry.Reference) (*Layers, *Resolved, error) {
+	if ref.Object() == "" {
+		return nil, nil, &registry.Error{Op: "read manifest", Reference: ref, Kind: registry.ErrInvalidReference, Err: errors.New("no tag and no digest")}
+	}
+	src, err := c.source(ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	there, err := stands(ctx, src, ref, Selector{})
+	if err != nil {
+		return nil, nil, err
+	}
+	at, err := there.chart(ctx, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return at.layers, newResolved(ref, there.choice, there.res), nil
+}

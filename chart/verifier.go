@@ -72,7 +72,7 @@ func (p *Packed) subject() Subject {
 	return Subject{
 		Reference: registry.Reference{Digest: p.Manifest.Digest}, Name: p.Metadata.Name, Version: p.Metadata.Version,
 		Manifest: p.Manifest, Source: p,
-		Layers: &Layers{Config: p.Config, Chart: p.Layer, Provenance: p.Provenance},
+		Layers: p.layers(),
 	}
 }
 
