@@ -21,6 +21,13 @@ type Options struct {
 	// targets and token servers included, and may be called concurrently; an
 	// error fails the request. nil: HostConfig's zero value for all.
 	Hosts func(host string) (HostConfig, error)
+	// Aliases are short names: each key is a path of one or more segments
+	// without a host, each value the repository, or the part of a registry,
+	// that stands in its place, as "team" for "registry.example.com/team". The
+	// longest key that a name begins with counts. See ParseReference.
+	Aliases map[string]string
+	// Retry says how often and how long requests are tried again.
+	Retry Retry
 	// Transport replaces dialling altogether: every request, those to token
 	// servers included, goes through it, and Hosts decides the scheme alone.
 	// nil: HTTP/1.1 and HTTP/2 with a pool of connections per host.

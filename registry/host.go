@@ -28,6 +28,66 @@ type HostConfig struct {
 	// Proxy names the proxy for a request, or nil for none; a nil function
 	// asks the environment (HTTPS_PROXY, NO_PROXY).
 	Proxy func(*http.Request) (*url.URL, error)
+	// Header is sent with every request to this host, beside what the protocol
+	// needs, and to no other: neither to a redirect target nor to a token
+	// server elsewhere. Its values are secrets: they are never logged. It must
+	// not hold Authorization, Host, or a header of the connection.
+	Header http.Header
+	// UserAgent replaces Options.UserAgent at this host. Empty: it does not.
+	UserAgent string
+	// MaxConcurrent is how many requests to this host are in flight at once,
+	// their bodies included, and with HTTP/1.1 how many connections there are.
+	// One place is kept free of reads, so that a copy within the host cannot
+	// wait for itself: 1 is an error. Zero: 16. Negative: no limit.
+	//
+	// A body that a caller leaves open holds its place. A download that is
+	// taken up after a broken connection takes that one's place.
+	MaxConcurrent int
+	// RequestsPerSecond is how many requests this host is sent a second, in
+	// bursts of at most a second's worth. Zero: no limit.
+	RequestsPerSecond float64
+	// Mirrors are asked for content by digest before this host, in order; see
+	// Mirror. This host's own content is written to this host alone.
+	Mirrors []Mirror
+	// Rewrites say where repositories of this host really are. The one with
+	// the longest Prefix counts. References keep the names that were asked for.
+	Rewrites []Rewrite
+}
+
+// Mirror is a host that has content of another one: a copy, or a cache that
+// fetches what it is asked for. It needs no trust: content is asked for by
+// digest and verified, and a mirror that gives anything else is passed over
+// and reported. It is reached as Options.Hosts says of its own name, with its
+// own TLS, headers and credentials.
+type Mirror struct {
+	// Host is the mirror's host, as in references.
+	Host string
+	// Prefix stands before the repository's name at the mirror, as in
+	// "docker-hub" for "docker-hub/library/app". May be empty.
+	Prefix string
+	// Under is the part of the mirrored host that is here, as a path that a
+	// repository's name begins with. Empty: all of it. A mirror for another
+	// part is not asked.
+	Under string
+	// Strip takes Under off the repository's name before Prefix is put there.
+	Strip bool
+	// Tags lets tags be resolved here too, before the origin is asked. They
+	// may be older than the origin's: answers say so, see Answer.
+	Tags bool
+	// Namespace tells the mirror in the query parameter ns for which host it is
+	// asked (OCI distribution spec 1.1, Registry Proxying), as containerd does.
+	Namespace bool
+}
+
+// Rewrite moves part of a host to another place.
+type Rewrite struct {
+	// Prefix is a path that repositories' names begin with, whole segments of
+	// it. Empty: every repository of the host.
+	Prefix string
+	// Location is the host, with or without a path, that stands in its place,
+	// as in "registry.internal:5000/hub". That host's own configuration
+	// counts for it, its Rewrites excepted.
+	Location string
 }
 
 // TLS is what a TLS connection to one host needs beyond the defaults.
