@@ -78,6 +78,12 @@ type Error struct {
 	// Codes are the registry's own error codes, such as MANIFEST_UNKNOWN (OCI
 	// distribution spec, Error Codes). May be empty.
 	Codes []string
+	// RateLimit is what the server says of how much it may be asked, with
+	// ErrRateLimited, and with ErrUnavailable when it says when to come again.
+	// nil: nothing.
+	RateLimit *RateLimit
+	// Mirror is the mirror whose answer it was; empty: the origin's, or none.
+	Mirror string
 	// Hint is what to do about it. May be empty.
 	Hint string
 	// Err is the cause beneath. May be nil.
