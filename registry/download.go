@@ -35,6 +35,7 @@ type download struct {
 
 	offset  int64
 	brokeAt int64      // where it was broken off last
+	noRange bool       // what was answered to a Range was none
 	whole   bool       // the answer says by its length where it ends
 	sources []endpoint // all that gave some of it
 
@@ -70,7 +71,7 @@ func (d *download) open() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.offset > 0 {
+	if d.offset > 0 && !d.noRange {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.offset))
 	}
 	a, err := d.engine.do(req, d.attempts)
@@ -78,6 +79,10 @@ func (d *download) open() (io.ReadCloser, error) {
 		return nil, err
 	}
 	skip, err := d.start(a.response)
+	if err == errNoRange && !d.noRange {
+		d.noRange = true
+		return d.open()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,25 +120,27 @@ func (s *skipping) Read(p []byte) (int, error) {
 	return s.ReadCloser.Read(p)
 }
 
+var errNoRange = errors.New("the registry answers with another range than it was asked for")
+
 // start reads where an answer starts, and how much of it is known already.
 func (d *download) start(resp *http.Response) (skip int64, err error) {
-	switch {
-	case resp.StatusCode == http.StatusOK:
+	if resp.StatusCode == http.StatusOK {
 		return d.offset, nil
-	case resp.StatusCode == http.StatusPartialContent && d.offset > 0:
-		unit, span, _ := strings.Cut(resp.Header.Get("Content-Range"), " ")
-		first, _, _ := strings.Cut(span, "-")
-		if n, err := strconv.ParseInt(first, 10, 64); err == nil && unit == "bytes" && n >= 0 && n <= d.offset {
-			return d.offset - n, nil
-		}
-	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		resp.Body.Close()
-		return 0, io.EOF // there is no more of it
-	case resp.StatusCode >= 400:
+	}
+	if resp.StatusCode >= 400 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
 		return 0, failure(resp)
 	}
+	unit, span, _ := strings.Cut(resp.Header.Get("Content-Range"), " ") // RFC 9110 section 14.4
+	span, total, _ := strings.Cut(span, "/")
+	first, _, _ := strings.Cut(span, "-")
+	if n, err := strconv.ParseInt(first, 10, 64); err == nil && resp.StatusCode == http.StatusPartialContent && unit == "bytes" && n >= 0 && n <= d.offset {
+		return d.offset - n, nil
+	}
 	resp.Body.Close()
-	return 0, fmt.Errorf("asked for the bytes from %d on, the registry answers with status %d and the range %.100q", d.offset, resp.StatusCode, resp.Header.Get("Content-Range"))
+	if n, err := strconv.ParseInt(total, 10, 64); err == nil && n <= d.offset {
+		return 0, io.EOF // there is no more of it
+	}
+	return 0, errNoRange
 }
 
 // Read implements io.Reader.

@@ -135,6 +135,13 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
+// FromMirror tells an error of wrong content that a mirror gave. The mirror is
+// passed over from then on, so that fetching again asks elsewhere.
+func FromMirror(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Mirror != "" && errors.Is(err, ErrDigestMismatch)
+}
+
 // maxText bounds what an error repeats of its cause, which a peer may have
 // written.
 const maxText = 2048

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -114,17 +115,50 @@ func (r *Repository) FetchReference(ctx context.Context, reference string) (ocis
 }
 
 // Fetch opens a manifest or a blob with one GET; target's media type tells
-// which. The reader verifies size and digest by its end; the caller closes
-// it. Matches ErrNotFound, ErrDigestMismatch.
+// which. The reader verifies size and digest by its end, and goes on after a
+// connection that broke; the caller closes it. Matches ErrNotFound,
+// ErrDigestMismatch. Where the latter has a Mirror, fetching again finds the
+// content elsewhere; a blob of up to 1 MiB is fetched again here.
 func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
 	if err := target.Digest.Validate(); err != nil {
 		return nil, WrapError("fetch", r.ref, fmt.Errorf("%w: digest %.100q: %w", ErrInvalidReference, target.Digest, err))
+	}
+	for range r.route.mirrors {
+		if target.Size > maxHeld {
+			break
+		}
+		rc, err := r.hold(ctx, target)
+		if !FromMirror(err) {
+			return rc, err
+		}
 	}
 	rc, err := r.open(ctx, target)
 	if err != nil {
 		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
 	}
 	return r.verified(target, rc)
+}
+
+// maxHeld is up to which size content is read whole where a mirror might give
+// a wrong one: configs, signatures and bills of material, not archives.
+const maxHeld = 1 << 20
+
+// hold fetches content and verifies it before it hands it out.
+func (r *Repository) hold(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
+	rc, err := r.open(ctx, target)
+	if err != nil {
+		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
+	}
+	defer rc.Close()
+	v, err := r.verified(target, rc)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(v)
+	if err != nil {
+		return nil, err
+	}
+	return r.verified(target, io.NopCloser(bytes.NewReader(data)))
 }
 
 // open asks for a manifest as for a reference: with every media type, since
