@@ -15,75 +15,6 @@ import (
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
 
-// quirksServer starts a server for one test.
-func quirksServer(t *testing.T, options *registrytest.Options) *registrytest.Server {
-	t.Helper()
-	s := registrytest.New(options)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// quirksDo makes one request on a connection of its own, follows nothing, and
-// reads the whole answer. readErr is how its body ended, if not well.
-func quirksDo(t *testing.T, method, url string, header http.Header, body string) (resp *http.Response, content string, readErr error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	var r io.Reader
-	if body != "" {
-		r = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	transport := &http.Transport{DisableCompression: true}
-	defer transport.CloseIdleConnections()
-	resp, err = transport.RoundTrip(req)
-	if err != nil {
-		return nil, "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp, string(b), err
-}
-
-// quirksBlob puts a blob into team/app and returns its URL.
-func quirksBlob(t *testing.T, s *registrytest.Server, content string) string {
-	t.Helper()
-	d := digest.FromString(content).String()
-	resp, _, err := quirksDo(t, "POST", s.URL+"/v2/team/app/blobs/uploads/", nil, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, text, err := quirksDo(t, "PUT", quirksNext(t, resp, "digest="+d), nil, content)
-	if err != nil || resp.StatusCode != http.StatusCreated {
-		t.Fatalf("upload: %v %v %s", resp, err, text)
-	}
-	return s.URL + "/v2/team/app/blobs/" + d
-}
-
-// quirksNext is where an answer's Location leads, with a query added.
-func quirksNext(t *testing.T, resp *http.Response, query string) string {
-	t.Helper()
-	u, err := resp.Location()
-	if err != nil {
-		t.Fatalf("%s %s: %d: %v", resp.Request.Method, resp.Request.URL, resp.StatusCode, err)
-	}
-	if query != "" {
-		if u.RawQuery != "" {
-			u.RawQuery += "&"
-		}
-		u.RawQuery += query
-	}
-	return u.String()
-}
-
-var quirksContent = strings.Repeat("harbour ", 1<<13) // 64 KiB
-
 func TestFaultsInTheAnswer(t *testing.T) {
 	size := len(quirksContent)
 	flipped := func(at int) string {
@@ -266,32 +197,5 @@ func TestFaultsAfterTheChallenge(t *testing.T) {
 	}
 	if resp, _, err := quirksDo(t, "GET", s.URL+"/v2/team/app/tags/list", nil, ""); err == nil {
 		t.Errorf("the fault was used up by the challenge: %v", resp)
-	}
-}
-
-func TestWaits(t *testing.T) {
-	s := quirksServer(t, nil)
-	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, tc := range []struct {
-		name   string
-		header http.Header
-		want   map[string]string
-	}{
-		{"seconds", registrytest.RetryAfter(90 * time.Second), map[string]string{"Retry-After": "90"}},
-		{"date", registrytest.RetryAt(at), map[string]string{"Retry-After": "Wed, 02 Jan 2030 03:04:05 GMT"}},
-		{"draft", registrytest.RateLimit(100, 0, time.Minute), map[string]string{"RateLimit-Limit": "100", "RateLimit-Remaining": "0", "RateLimit-Reset": "60"}},
-		{"Docker Hub", registrytest.RateLimitHub(100, 7, 6*time.Hour), map[string]string{"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "7;w=21600"}},
-		{"GitHub", registrytest.RateLimitGitHub(60, 0, at), map[string]string{"X-RateLimit-Limit": "60", "X-RateLimit-Reset": "1893553445"}},
-	} {
-		s.SetFaults(&registrytest.Faults{Status: 429, Code: "TOOMANYREQUESTS", Header: tc.header})
-		resp, _, err := quirksDo(t, "GET", s.URL+"/v2/", nil, "")
-		if err != nil || resp.StatusCode != 429 {
-			t.Fatalf("%s: %v %v", tc.name, resp, err)
-		}
-		for name, want := range tc.want {
-			if got := resp.Header.Get(name); got != want {
-				t.Errorf("%s: %s %q, want %q", tc.name, name, got, want)
-			}
-		}
 	}
 }

@@ -73,6 +73,9 @@ type Options struct {
 	// is not here is fetched from there and kept, as pull-through caches do.
 	// Tags are asked for there each time, unless that fails.
 	Upstream string
+	// UpstreamPrefix stands before the names of its repositories here, as in
+	// "hub" for "hub/team/app"; other names are not fetched. May be empty.
+	UpstreamPrefix string
 	// StaleTags lets an Upstream's tags stay as they came.
 	StaleTags bool
 }

@@ -15,19 +15,26 @@ import (
 // pullThrough fetches what a request asks for and is not here. What cannot be
 // had is left to the answer: a cache whose upstream is down serves what it has.
 func (h *handler) pullThrough(req *http.Request, r route) {
-	ctx := req.Context()
+	ctx, path := req.Context(), req.URL.Path
+	if prefix := h.options.UpstreamPrefix; prefix != "" {
+		rest, ok := strings.CutPrefix(path, "/v2/"+prefix+"/")
+		if !ok {
+			return
+		}
+		path = "/v2/" + rest
+	}
 	switch {
 	case r.kind == "blobs":
 		if _, err := h.mem.GetBlobRange(ctx, r.repository, digest.Digest(r.name), 0, 0); err != nil {
-			h.pullBlob(ctx, req.URL.Path, r)
+			h.pullBlob(ctx, path, r)
 		}
 	case r.kind == "manifests" && r.digestName():
 		if _, err := h.mem.ResolveManifest(ctx, r.repository, digest.Digest(r.name)); err != nil {
-			h.pullManifest(ctx, req.URL.Path, r, "")
+			h.pullManifest(ctx, path, r, "")
 		}
 	case r.kind == "manifests":
 		if _, err := h.mem.ResolveTag(ctx, r.repository, r.name); err != nil || !h.options.StaleTags {
-			h.pullManifest(ctx, req.URL.Path, r, r.name)
+			h.pullManifest(ctx, path, r, r.name)
 		}
 	}
 }
