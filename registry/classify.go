@@ -68,6 +68,8 @@ func kindOf(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return nil
+	case errors.Is(err, ErrBlocked):
+		return ErrBlocked
 	case errors.Is(err, ErrRateLimited):
 		return ErrRateLimited
 	case errors.Is(err, ErrUnauthorized):

@@ -49,12 +49,14 @@ type Client struct {
 	signer        *auth.Signer
 	trustedRealms []string
 	userAgent     string
+	aliases       aliases
 	retry         Retry
 	log           *slog.Logger
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 }
 
-// NewClient makes a client. Options may be nil; they are copied.
+// NewClient makes a client. Options may be nil; they are copied. Aliases that
+// could never be used, or that do not lead to a registry, are an error.
 func NewClient(options *Options) (*Client, error) {
 	var o Options
 	if options != nil {
@@ -70,7 +72,12 @@ func NewClient(options *Options) (*Client, error) {
 		return nil, err
 	}
 	retry := o.Retry.withDefaults()
+	names, err := newAliases(o.Aliases)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
+		aliases:       names,
 		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, made: map[string]hostEntry{}},
 		trustedRealms: slices.Clone(o.TrustedRealms),
 		userAgent:     o.UserAgent,
@@ -78,7 +85,6 @@ func NewClient(options *Options) (*Client, error) {
 		log:           o.Logger,
 		indexing:      make(chan struct{}, 1),
 	}
-	var err error
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
 	if err != nil {
 		return nil, err
@@ -88,13 +94,14 @@ func NewClient(options *Options) (*Client, error) {
 
 // NewDefault makes a client with the credentials that the user already has:
 // docker's configuration with its helpers, then Helm's registry
-// configuration. It reads the environment for where those files are.
+// configuration; and with the certificates of docker's and containers' certs.d,
+// see DefaultCerts. It reads the environment for where those files are.
 func NewDefault() (*Client, error) {
 	credentials, err := auth.NewDefault(nil)
 	if err != nil {
 		return nil, err
 	}
-	return NewClient(&Options{Credentials: credentials})
+	return NewClient(&Options{Credentials: credentials, Hosts: DefaultCerts()})
 }
 
 func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOptions {
@@ -126,7 +133,8 @@ func (c *Client) With(credentials auth.Provider) *Client {
 
 // Repository returns the repository that ref names; its tag and digest are
 // not looked at. No request is made. The error matches ErrInvalidReference
-// for a reference that was not parsed, or is the host configuration's.
+// for a reference that was not parsed, ErrBlocked for one that the host's
+// Rewrites close, or is the host configuration's.
 func (c *Client) Repository(ref Reference) (*Repository, error) {
 	if _, err := ParseReference(ref.Name()); err != nil {
 		return nil, err

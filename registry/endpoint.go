@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -34,26 +33,30 @@ func (c *Client) route(ref Reference) (route, error) {
 	if entry.err != nil {
 		return route{}, entry.err
 	}
-	at, err := rewrite(ref, entry.config.Rewrites)
-	if err != nil {
-		return route{}, fmt.Errorf("rewrite of %s: %w", ref, err)
+	r := route{origin: endpoint{host: ref.Host, repository: ref.Repository}}
+	if rule, ok := entry.config.rewrite(ref.Repository); ok {
+		if rule.Blocked != "" {
+			return route{}, fmt.Errorf("%w by %s", ErrBlocked, rule.Blocked)
+		}
+		at, err := rule.move(ref.Repository)
+		if err != nil {
+			return route{}, err
+		}
+		r.origin = endpoint{host: at.Host, repository: at.Repository}
+		if rule.Namespace {
+			r.origin.namespace = ref.Host
+		}
 	}
-	r := route{origin: endpoint{host: at.Host, repository: at.Repository}}
-	if r.origin.plainHTTP, err = c.plainHTTP(at.Host); err != nil {
+	var err error
+	if r.origin.plainHTTP, err = c.plainHTTP(r.origin.host); err != nil {
 		return route{}, err
 	}
 	for _, m := range entry.config.Mirrors {
-		if !beneath(ref.Repository, m.Under) {
+		name, ok := m.repository(ref.Repository)
+		if !ok {
 			continue
 		}
-		name := ref.Repository
-		if m.Strip && m.Under != "" {
-			name = strings.TrimPrefix(strings.TrimPrefix(name, m.Under), "/")
-		}
-		e := endpoint{host: m.Host, repository: path.Join(m.Prefix, name), mirror: true, tags: m.Tags}
-		if _, err := ParseReference(e.host + "/" + e.repository); err != nil {
-			return route{}, fmt.Errorf("mirror %s of %s: %w", m.Host, ref, err)
-		}
+		e := endpoint{host: m.Host, repository: name, mirror: true, tags: m.Tags}
 		if m.Namespace {
 			e.namespace = ref.Host
 		}
@@ -68,26 +71,6 @@ func (c *Client) route(ref Reference) (route, error) {
 func (c *Client) plainHTTP(host string) (bool, error) {
 	entry := c.hosts.lookup(apiHost(host))
 	return entry.config.plainHTTP(host), entry.err
-}
-
-// rewrite applies the rule with the longest prefix.
-func rewrite(ref Reference, rules []Rewrite) (Reference, error) {
-	var best *Rewrite
-	for i, rule := range rules {
-		if beneath(ref.Repository, rule.Prefix) && (best == nil || len(rule.Prefix) > len(best.Prefix)) {
-			best = &rules[i]
-		}
-	}
-	if best == nil {
-		return ref, nil
-	}
-	rest := strings.TrimPrefix(strings.TrimPrefix(ref.Repository, best.Prefix), "/")
-	return ParseReference(strings.TrimSuffix(best.Location+"/"+rest, "/"))
-}
-
-// beneath tells whether a repository is at a path or beneath it.
-func beneath(repository, path string) bool {
-	return path == "" || repository == path || strings.HasPrefix(repository, path+"/")
 }
 
 // mirrors returns where a request may be sent before the origin: content by

@@ -37,6 +37,9 @@ var (
 	// failing, the connection broke, or something else than a registry
 	// answered.
 	ErrUnavailable = errors.New("registry unavailable")
+	// ErrBlocked: the configuration of the host forbids to use this part of it
+	// (Rewrite.Blocked). No request was made.
+	ErrBlocked = errors.New("blocked by configuration")
 	// ErrInvalidReference: a reference, a tag or a digest is malformed, or
 	// lacks a part that the operation needs.
 	ErrInvalidReference error = &sentinel{"invalid reference", []error{errdef.ErrInvalidReference}}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -101,7 +102,7 @@ func (c HostConfig) transport(control dialControl) (*http.Transport, error) {
 	}
 	return &http.Transport{
 		Proxy:                 proxy,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, ControlContext: control}).DialContext,
+		DialContext:           (&net.Dialer{Timeout: cmp.Or(c.DialTimeout, dialTimeout), ControlContext: control}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   tlsTimeout,
 		ResponseHeaderTimeout: headerTimeout,
