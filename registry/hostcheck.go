@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// validate tells what in a configuration contradicts itself or cannot be
-// meant. The caller names the host.
-func (c HostConfig) validate() error {
+// Validate tells what in a configuration contradicts itself or cannot be
+// meant, as a client does before it uses one. The caller names the host: the
+// error does not. It never repeats a header's value, and no file is read.
+func (c HostConfig) Validate() error {
 	switch {
 	case c.PlainHTTP && c.TLS != nil:
 		return errors.New("plain HTTP and TLS settings exclude each other")

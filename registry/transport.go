@@ -76,7 +76,7 @@ func (h *hosts) build(host string) hostEntry {
 		e.config, e.err = h.configure(configName(host))
 	}
 	if e.err == nil {
-		e.err = e.config.validate()
+		e.err = e.config.Validate()
 	}
 	if e.err == nil {
 		e.transport, e.err = e.config.transport(nil)
