@@ -58,6 +58,11 @@ var dependencies = map[string]string{
 	"chart/classic": `
 		chart
 	`,
+	"registry/hostfile": `
+		registry
+		github.com/pelletier/go-toml/v2
+		github.com/pelletier/go-toml/v2/unstable
+	`,
 	"registry/layout": `
 		registry
 		github.com/gofrs/flock
