@@ -27,6 +27,7 @@ const (
 // at once and in a second, until when the host wants to be left alone, and how
 // it has fared. Safe for concurrent use.
 type gate struct {
+	host       string              // as in references
 	all, reads *semaphore.Weighted // nil: no limit
 	rate       *rate.Limiter       // nil: no limit
 	maxWait    time.Duration
@@ -38,8 +39,8 @@ type gate struct {
 	misnaming bool      // its digest headers are wrong
 }
 
-func newGate(c HostConfig, maxWait time.Duration) *gate {
-	g := &gate{maxWait: maxWait}
+func newGate(host string, c HostConfig, maxWait time.Duration) *gate {
+	g := &gate{host: host, maxWait: maxWait}
 	if n := int64(c.MaxConcurrent); n >= 0 {
 		if n == 0 {
 			n = defaultConcurrent
@@ -119,6 +120,7 @@ func (g *gate) pause(ctx context.Context) error {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			return &pausedError{wait}
 		}
+		TellStep(ctx, Step{Kind: StepWait, Host: g.host, Wait: wait})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

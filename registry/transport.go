@@ -84,7 +84,7 @@ func (h *hosts) build(host string) hostEntry {
 	if e.err != nil {
 		e.err = fmt.Errorf("configuration of host %s: %w", configName(host), e.err)
 	}
-	e.gate = newGate(e.config, h.maxWait)
+	e.gate = newGate(configName(host), e.config, h.maxWait)
 	return e
 }
 
