@@ -83,7 +83,7 @@ func (a *app) cacheStore() (*cache.Store, error) {
 	return cache.Open(dir, &cache.Options{Logger: a.logger()})
 }
 
-func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Client, error) {
+func (a *app) chartClient(hosts ...string) (*chart.Client, error) {
 	client, err := a.registryClient(hosts...)
 	if err != nil {
 		return nil, err
@@ -102,6 +102,5 @@ func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Clie
 		Policy:   cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
 		Archives: chart.ArchiveOptions{Lenient: a.lenient},
 		Verifier: verifier,
-		Progress: progress,
 	})
 }

@@ -90,9 +90,7 @@ func (a *app) copy(ctx context.Context, source, destination string, options char
 			return err
 		}
 	}
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, hosts...)
+	client, err := a.chartClient(hosts...)
 	if err != nil {
 		return err
 	}
@@ -113,7 +111,6 @@ func (a *app) copy(ctx context.Context, source, destination string, options char
 	if err != nil {
 		return err
 	}
-	bar.finish()
 	return a.printCopy(copied, to)
 }
 

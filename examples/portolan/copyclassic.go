@@ -63,9 +63,7 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 	if u, err := url.Parse(source); err == nil && u.Host != "" && u.Scheme != "file" && u.Host != namespace.Host {
 		hosts = append(hosts, u.Host)
 	}
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, hosts...)
+	client, err := a.chartClient(hosts...)
 	if err != nil {
 		return err
 	}
@@ -91,7 +89,6 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 			fmt.Fprintln(a.out, copiedLine(c))
 		}
 	}
-	bar.finish()
 	if failure.of == 0 && options.Version != "" {
 		return fmt.Errorf("%s: %w %q", source, chart.ErrNoMatch, options.Version)
 	}

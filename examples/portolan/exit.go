@@ -31,6 +31,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // report prints an error on one line and turns it into the exit status.
 func (a *app) report(err error) int {
+	a.progress.finish()
 	if err == nil {
 		return exitOK
 	}

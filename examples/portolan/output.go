@@ -33,6 +33,7 @@ type result struct {
 
 // print writes v as JSON, or else what table writes.
 func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
+	a.progress.finish()
 	if a.output == "json" {
 		e := json.NewEncoder(a.out)
 		e.SetIndent("", "  ")

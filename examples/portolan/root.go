@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/portolan-oci/portolan/registry"
 )
 
 // streams are what a command reads and writes. Nothing but results goes to
@@ -30,6 +32,7 @@ type app struct {
 	lenient      bool // of the commands that open archives
 	verify       verifyFlags
 	hosts        hostFlags
+	progress     *progress // nil before a command runs
 }
 
 // run is the whole program, and answers with its exit status.
@@ -63,6 +66,8 @@ func (a *app) command() *cobra.Command {
 				ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
 				cmd.SetContext(ctx)
 			}
+			a.progress = newProgress(a.err, a.debug)
+			cmd.SetContext(registry.WithProgress(cmd.Context(), a.progress))
 			return nil
 		},
 		PersistentPostRun: func(*cobra.Command, []string) {
