@@ -37,8 +37,12 @@ type Options struct {
 	TrustedRealms []string
 	// UserAgent is sent with every request. Empty: "portolan".
 	UserAgent string
-	// Logger gets one debug record per exchange, secrets redacted, and
-	// warnings. nil: silent.
+	// Logger gets two debug records for each exchange: "request" with method,
+	// URL, status and time when the answer begins, and which attempt it is when
+	// it is not the first; "body" with the bytes that came when they have ended.
+	// URLs are without what could be a secret, headers are left out. At warn
+	// level it gets what registries warn of (OCI distribution spec 1.1,
+	// Warnings), each text once. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -50,6 +54,7 @@ type Client struct {
 	trustedRealms []string
 	userAgent     string
 	log           *slog.Logger
+	warned        *warnings
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 }
 
@@ -70,6 +75,7 @@ func NewClient(options *Options) (*Client, error) {
 		trustedRealms: slices.Clone(o.TrustedRealms),
 		userAgent:     o.UserAgent,
 		log:           o.Logger,
+		warned:        newWarnings(),
 		indexing:      make(chan struct{}, 1),
 	}
 	var err error
@@ -106,7 +112,7 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
-	return logged{c.hosts.controlled(control), c.log}
+	return c.logged(c.hosts.controlled(control))
 }
 
 // With returns a client with another identity that shares connections and
@@ -155,7 +161,7 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 			Hint: "leave https:// out, or configure TLS for the host"}
 	}
 	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
-		Transport: logged{c.hosts, c.log},
+		Transport: c.logged(c.hosts),
 		PlainHTTP: plain,
 		Signer:    *c.signerOptions(nil, c.trustedRealms),
 	})

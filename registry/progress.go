@@ -85,6 +85,9 @@ func (w *watcher) moved(t Transfer) {
 // TellStep tells the progress of ctx, if it has one, of a step that begins.
 // It is for what does work of its own, as a source does.
 func TellStep(ctx context.Context, s Step) {
+	if s.Err != nil {
+		s.Err = toldError{s.Err}
+	}
 	for w := watcherOf(ctx); w != nil; w = w.outer {
 		w.progress.Stepped(s)
 	}

@@ -64,6 +64,13 @@ func (s Step) String() string {
 	return redact.Text(string(s.Kind), maxReason)
 }
 
+// toldError is an error in a Step: whoever prints it may not know of the signed
+// URLs that transports repeat.
+type toldError struct{ error }
+
+func (e toldError) Error() string { return redact.Text(e.error.Error(), maxText) }
+func (e toldError) Unwrap() error { return e.error }
+
 // wait says waits that a person notices.
 func (s Step) wait() string {
 	if s.Wait < time.Second {

@@ -92,12 +92,8 @@ func (c HostConfig) transport(control dialControl) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxy := c.Proxy
-	if proxy == nil {
-		proxy = http.ProxyFromEnvironment
-	}
 	return &http.Transport{
-		Proxy:                 proxy,
+		Proxy:                 c.quietProxy,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, ControlContext: control}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   tlsTimeout,
