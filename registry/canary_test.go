@@ -252,9 +252,9 @@ func TestLogOfExchanges(t *testing.T) {
 		records = append(records, r)
 	}
 	got, _ := json.Marshal(records)
-	about := `"method":"GET","msg":"%s"%s,"url":"` + w.storage.URL + `/index"}`
-	want := `[{"attempt":3,"length":9,"level":"DEBUG",` + fmt.Sprintf(about, "request", `,"status":200`) +
-		`,{"bytes":4,"level":"DEBUG",` + fmt.Sprintf(about, "body", "") + `]`
+	address := w.storage.URL + "/index"
+	want := `[{"attempt":3,"length":9,"level":"DEBUG","method":"GET","msg":"request","status":200,"url":"` + address +
+		`"},{"bytes":4,"level":"DEBUG","msg":"body","url":"` + address + `"}]`
 	if string(got) != want {
 		t.Errorf("logged\n%s, want\n%s", got, want)
 	}

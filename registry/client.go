@@ -39,7 +39,7 @@ type Options struct {
 	UserAgent string
 	// Logger gets two debug records for each exchange: "request" with method,
 	// URL, status and time when the answer begins, and which attempt it is when
-	// it is not the first; "body" with the bytes that came when they have ended.
+	// it is not the first; "body" with URL and the bytes that came, when it ends.
 	// URLs are without what could be a secret, headers are left out. At warn
 	// level it gets what registries warn of (OCI distribution spec 1.1,
 	// Warnings), each text once. nil: silent.

@@ -47,8 +47,8 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !debug {
 		return resp, err
 	}
-	about := []any{"method", req.Method, "url", redact.URL(req.URL)}
-	line := append(about, "took", since(start))
+	address := redact.URL(req.URL)
+	line := []any{"method", req.Method, "url", address}
 	if n, _ := ctx.Value(attemptKey{}).(int); n > 1 {
 		line = append(line, "attempt", n)
 	}
@@ -56,13 +56,13 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 		line = append(line, "sent", req.ContentLength)
 	}
 	if err != nil {
-		l.log.DebugContext(ctx, "request", append(line, "error", redact.Text(err.Error(), maxLogged))...)
+		l.log.DebugContext(ctx, "request", append(line, "took", since(start), "error", redact.Text(err.Error(), maxLogged))...)
 		return nil, err
 	}
-	l.log.DebugContext(ctx, "request", append(line, "status", resp.StatusCode, "length", resp.ContentLength)...)
+	l.log.DebugContext(ctx, "request", append(line, "status", resp.StatusCode, "length", resp.ContentLength, "took", since(start))...)
 	if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
 		resp.Body = &loggedBody{ReadCloser: resp.Body, start: time.Now(), ended: func(n int64, took time.Duration, err error) {
-			line := append(about, "bytes", n, "took", took)
+			line := []any{"url", address, "bytes", n, "took", took}
 			if err != nil {
 				line = append(line, "error", redact.Text(err.Error(), maxLogged))
 			}

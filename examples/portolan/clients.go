@@ -16,10 +16,11 @@ func (a *app) logger() *slog.Logger {
 	if a.debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{
+	return slog.New(slog.NewTextHandler(a.progress.above(a.err), &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
+			noise := attr.Key == slog.TimeKey || attr.Key == slog.LevelKey && attr.Value.Any() == slog.LevelDebug
+			if len(groups) == 0 && noise {
 				return slog.Attr{}
 			}
 			return attr

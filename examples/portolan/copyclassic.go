@@ -86,7 +86,7 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 		}
 		copied = append(copied, c)
 		if a.output == "table" { // each when it is done: there may be thousands
-			fmt.Fprintln(a.out, copiedLine(c))
+			fmt.Fprintln(a.progress.above(a.out), copiedLine(c))
 		}
 	}
 	if failure.of == 0 && options.Version != "" {

@@ -57,7 +57,7 @@ func (a *app) note(format string, args ...any) {
 		}
 		return r
 	}, fmt.Sprintf(format, args...))
-	fmt.Fprintf(a.err, "portolan: %s\n", strings.Join(strings.Fields(text), " "))
+	fmt.Fprintf(a.progress.above(a.err), "portolan: %s\n", strings.Join(strings.Fields(text), " "))
 }
 
 // size prints bytes for people.
