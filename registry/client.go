@@ -53,6 +53,7 @@ type Client struct {
 	signer        *auth.Signer
 	trustedRealms []string
 	userAgent     string
+	retry         Retry
 	log           *slog.Logger
 	warned        *warnings
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
@@ -70,10 +71,15 @@ func NewClient(options *Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := o.Retry.validate(); err != nil {
+		return nil, err
+	}
+	retry := o.Retry.withDefaults()
 	c := &Client{
-		hosts:         &hosts{configure: o.Hosts, base: o.Transport, made: map[string]hostEntry{}},
+		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, made: map[string]hostEntry{}},
 		trustedRealms: slices.Clone(o.TrustedRealms),
 		userAgent:     o.UserAgent,
+		retry:         retry,
 		log:           o.Logger,
 		warned:        newWarnings(),
 		indexing:      make(chan struct{}, 1),
@@ -131,11 +137,11 @@ func (c *Client) Repository(ref Reference) (*Repository, error) {
 	if _, err := ParseReference(ref.Name()); err != nil {
 		return nil, err
 	}
-	entry := c.hosts.lookup(apiHost(ref.Host))
-	if entry.err != nil {
-		return nil, WrapError("configure", ref.Repo(), entry.err)
+	route, err := c.route(ref.Repo())
+	if err != nil {
+		return nil, WrapError("configure", ref.Repo(), err)
 	}
-	r := &Repository{client: c, ref: ref.Repo(), plainHTTP: entry.config.plainHTTP(ref.Host)}
+	r := &Repository{client: c, ref: ref.Repo(), route: route}
 	r.connect()
 	return r, nil
 }

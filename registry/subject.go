@@ -38,7 +38,7 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 	listed := subject == ""
 	to := r.remote
 	if !listed {
-		to = r.engine(engine{r, func(resp *http.Response) {
+		to = r.engine(engine{repo: r, seen: func(resp *http.Response) {
 			// OCI distribution spec 1.1, Pushing Manifests with Subject.
 			listed = listed || resp.Header.Get("OCI-Subject") != ""
 		}})
