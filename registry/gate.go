@@ -123,7 +123,7 @@ func (g *gate) pause(ctx context.Context) error {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			return &pausedError{wait}
 		}
-		TellStep(ctx, Step{Kind: StepWait, Host: g.host, Wait: wait})
+		TellStep(ctx, Step{Kind: StepWait, Host: g.host, Wait: wait, Err: ErrRateLimited})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

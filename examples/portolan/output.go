@@ -26,6 +26,8 @@ type result struct {
 	Prov      string             `json:"provenance,omitempty"` // the path of the .prov file
 	How       string             `json:"how,omitempty"`
 	Origin    cache.Origin       `json:"origin,omitempty"`
+	Mirror    string             `json:"mirror,omitempty"`    // the mirror that sent the archive
+	TagMirror string             `json:"tagMirror,omitempty"` // the mirror that resolved the tag, which may be behind
 	Verified  []string           `json:"verifiedBy,omitempty"`
 	Exists    *bool              `json:"exists,omitempty"`
 	Sent      *int64             `json:"sent,omitempty"` // bytes

@@ -73,7 +73,10 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, to placing, opti
 		return err
 	}
 	r := result{Prov: provPath, Verified: pulled.Origin.VerifiedBy, Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
-		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From}
+		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From, TagMirror: pulled.Origin.TagMirror}
+	if pulled.Origin.Mirror {
+		r.Mirror = pulled.Origin.Host
+	}
 	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
 }
 
@@ -110,7 +113,7 @@ func (a *app) resolveCommand() *cobra.Command {
 				return err
 			}
 			r := result{Reference: resolved.Reference, Digest: resolved.Manifest.Digest, Version: resolved.Version,
-				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From}
+				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From, TagMirror: resolved.TagMirror}
 			return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, resolved.Reference) })
 		},
 	}
