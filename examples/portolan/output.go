@@ -75,7 +75,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", float64(n)/float64(div), "KMGT"[exp])
 }
 
-// parse reads a reference of the command line.
+// parse reads a full reference; those of the command line are for app.parse.
 func parse(s string) (registry.Reference, error) {
 	ref, err := registry.ParseReference(s)
 	if err != nil {

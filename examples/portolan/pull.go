@@ -26,7 +26,7 @@ func (a *app) pullCommand() *cobra.Command {
 		Short: "Pull a chart into a file or a directory",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ func (a *app) resolveCommand() *cobra.Command {
 		Short: "Print what a reference names now, pinned by digest",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}
