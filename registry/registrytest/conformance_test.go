@@ -49,6 +49,14 @@ func TestConformance(t *testing.T) {
 		{"strict Accept", options{Manifests: registrytest.ManifestOptions{StrictAccept: true}}},
 		{"no referrers", options{NoReferrers: true}},
 		{"no mount", options{NoMount: true}},
+		{"no deletes", options{Deletes: registrytest.DeleteOptions{None: true}}},
+		{"tags cannot be deleted", options{Deletes: registrytest.DeleteOptions{NoTags: true}}},
+		{"a tag is its manifest", options{Deletes: registrytest.DeleteOptions{TagIsManifest: true}}},
+		{"no catalog", options{Catalog: registrytest.CatalogOptions{Status: 404}}},
+		{"catalog of administrators", options{Auth: registrytest.Bearer, Users: map[string]string{"me": "canary"}, Catalog: registrytest.CatalogOptions{Status: 401}}},
+		{"limited referrers", options{Referrers: registrytest.ReferrersRedirect}},
+		{"split realm", options{Auth: registrytest.Bearer, SplitRealm: true, Users: map[string]string{"me": "canary"}}},
+		{"no ranges", options{Blobs: registrytest.BlobOptions{Ranges: registrytest.RangesIgnored}}},
 		{"redirects", options{Blobs: registrytest.BlobOptions{Redirect: true}}},
 		{"relative locations", options{Uploads: registrytest.UploadOptions{Location: registrytest.LocationRelative, Query: true}}},
 		{"distribution", options{NoReferrers: true, Manifests: registrytest.ManifestOptions{StrictAccept: true},
@@ -69,7 +77,7 @@ func TestConformance(t *testing.T) {
 				t.Fatal(err)
 			}
 			report, unsupported := quirksConformance(t, client, s.Host)
-			t.Log(unsupported)
+			t.Logf("unsupported: %s", unsupported)
 			requests := 0
 			for _, c := range report.Checks {
 				requests += c.Requests
@@ -80,6 +88,11 @@ func TestConformance(t *testing.T) {
 			}
 			if requests != seen {
 				t.Errorf("the report counts %d requests, the server %d", requests, seen)
+			}
+			if tc.options.Auth == registrytest.Open && !tc.options.TLS && !strings.Contains(unsupported, "leave nothing") {
+				if left := quirksList(t, s.URL+"/v2/team/app/tags/list", "tags"); strings.Trim(strings.Join(left, ""), "null") != "" {
+					t.Errorf("left behind: %q", left)
+				}
 			}
 		})
 	}

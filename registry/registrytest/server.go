@@ -1,9 +1,3 @@
-// Package registrytest runs an OCI registry in the process, for tests and
-// demonstrations: a conforming one that keeps everything in memory, counts
-// requests and bytes, and misbehaves as real registries do when told to.
-//
-// It is meant for programs that embed this module as much as for the module's
-// own tests.
 package registrytest
 
 import (
