@@ -50,6 +50,8 @@ type Client struct {
 	trustedRealms []string
 	userAgent     string
 	log           *slog.Logger
+	elsewhere     *elsewhere
+	chunking      *chunking
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 }
 
@@ -72,6 +74,7 @@ func NewClient(options *Options) (*Client, error) {
 		log:           o.Logger,
 		indexing:      make(chan struct{}, 1),
 	}
+	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
 	var err error
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
 	if err != nil {

@@ -43,9 +43,6 @@ func (e engine) send(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", e.repo.client.userAgent)
 	req.Header.Del("Authorization") // oras-go repeats an upload's first one; the signer decides
-	if u, ok := req.Body.(*upload); ok && u.rewindable() {
-		req.GetBody = u.rewind
-	}
 	resp, err := e.repo.client.signer.Do(req, e.hint(req), e.repo.client.exchange)
 	if err != nil {
 		return nil, err

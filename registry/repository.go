@@ -148,8 +148,7 @@ func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, cont
 	if ocijson.IsManifest(expected.MediaType) {
 		return r.pushManifest(ctx, expected, content, ref, expected.Digest.String())
 	}
-	body := newUpload(content, expected)
-	return WrapError("push", ref, body.blame(r.remote.Push(ctx, expected, body)))
+	return r.pushBlob(ctx, expected, content)
 }
 
 // PushReference stores a manifest and lets the tag name it, with one PUT; see

@@ -27,10 +27,10 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 	if expected.Size > maxManifest {
 		return WrapError("push", ref, fmt.Errorf("manifest of %d bytes: %w of %d", expected.Size, limit.ErrExceeded, maxManifest))
 	}
-	body := newUpload(from, expected)
-	data, err := content.ReadAll(body, expected)
+	source := newUploadContent(from, expected)
+	data, err := content.ReadAll(readerFunc(source.take), expected)
 	if err != nil {
-		return WrapError("push", ref, body.blame(err))
+		return WrapError("push", ref, source.blame(err))
 	}
 	subject, referrer := subjectOf(data, expected)
 	listed := subject == ""
