@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
@@ -16,7 +15,7 @@ import (
 
 // errElsewhere is about a place that a registry sent a request to, and that it
 // is not sent to.
-var errElsewhere = errors.New("the registry sends uploads where they may not go")
+var errElsewhere error = &sentinel{"the registry sends uploads where they may not go", []error{ErrUnavailable}}
 
 // elsewhere reaches hosts that a registry's answers lead to, without anything
 // that is the registry's: a host that an answer can name must not be one that

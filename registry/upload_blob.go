@@ -98,7 +98,7 @@ func (p *blobPush) attempt(ctx context.Context) error {
 		if session == nil || err != nil {
 			return err
 		}
-		p.session, p.chunks.off = session, 0
+		p.session, p.offered, p.chunks.off = session, false, 0
 	}
 	if p.chunks.on() {
 		return p.sendChunks(ctx)
@@ -136,6 +136,7 @@ func (p *blobPush) recover(ctx context.Context) (done bool) {
 		if done, answered = p.arrived(ctx); done {
 			return true
 		}
+		p.offered = false
 	}
 	if p.chunks.on() && p.resume(ctx) {
 		return false

@@ -43,7 +43,7 @@ func (r *Repository) beginUpload(ctx context.Context) (*uploadSession, error) {
 	case http.StatusAccepted:
 		drain(resp.Body)
 		if resp.Header.Get("Location") == "" {
-			return nil, errors.New("the registry began an upload and does not say where")
+			return nil, fmt.Errorf("%w: its answer has no Location", errElsewhere)
 		}
 		s.minChunk, _ = strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64)
 		return s, s.follow(resp)
@@ -76,9 +76,9 @@ func (s *uploadSession) follow(resp *http.Response) error {
 		return fmt.Errorf("%w: to a Location with a user's name", errElsewhere)
 	}
 	// What stands behind a proxy that ends TLS, and is not told so, writes
-	// http:// (distribution, X-Forwarded-Proto); and a port that is the scheme's
-	// own may be left out (oras#177).
-	if at.Hostname() == home.Hostname() && (at.Port() == "" || addressOf(at) == addressOf(home)) {
+	// http:// (distribution, X-Forwarded-Proto).
+	behind := at.Scheme == "http" && at.Port() == "" && addressOf(home) == strings.ToLower(at.Hostname())+":443"
+	if behind || addressOf(at) == addressOf(home) {
 		at.Scheme, at.Host = home.Scheme, home.Host
 	}
 	switch {
