@@ -43,7 +43,11 @@ func (e engine) send(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", e.repo.client.userAgent)
 	req.Header.Del("Authorization") // oras-go repeats an upload's first one; the signer decides
-	resp, err := e.repo.client.signer.Do(req, e.hint(req), e.repo.client.exchange)
+	exchange := e.repo.client.exchange
+	if e.putsTag(req) {
+		exchange = tellImmutable(exchange)
+	}
+	resp, err := e.repo.client.signer.Do(req, e.hint(req), exchange)
 	if err != nil {
 		return nil, err
 	}
