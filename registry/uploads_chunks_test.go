@@ -290,3 +290,42 @@ func TestUploadsNeitherWholeNorInChunks(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+// The chunks of another server's upload: ociserver says how small they may be.
+func TestUploadsInChunksToOCIServer(t *testing.T) {
+	s := server(t, nil)
+	patches := 0
+	repo := repository(t, s, &registry.Options{Transport: uploadsTransport(func(req *http.Request) (*http.Response, error) {
+		switch {
+		case req.Method == http.MethodPatch:
+			patches++
+			if patches == 2 { // arrives, and the answer gets lost
+				resp, err := http.DefaultTransport.RoundTrip(req)
+				if err == nil {
+					resp.Body.Close()
+				}
+				return nil, io.ErrUnexpectedEOF
+			}
+		case req.Method == http.MethodPut && req.ContentLength > 0 && strings.Contains(req.URL.Path, "/uploads/"):
+			io.Copy(io.Discard, req.Body)
+			req.Body.Close()
+			return &http.Response{StatusCode: 405, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}
+		return http.DefaultTransport.RoundTrip(req)
+	})})
+	content, desc := uploadsBlob(9 << 20)
+	if err := repo.Push(t.Context(), desc, bytes.NewReader(content)); err != nil {
+		t.Fatal(err, s.Cost())
+	}
+	rc, err := repo.Fetch(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	if got, err := io.ReadAll(rc); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes came back, %v", len(got), err)
+	}
+	if patches != 3 {
+		t.Errorf("%d chunks were sent, want 3", patches)
+	}
+}

@@ -51,6 +51,7 @@ const uploadsPath = "/v2/team/app/blobs/uploads/"
 func (s *uploadsServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer io.Copy(io.Discard, req.Body) // else the server lingers before it closes
 	entry := req.Method
 	if r := req.Header.Get("Content-Range"); r != "" {
 		entry += " " + r
