@@ -36,7 +36,6 @@ type copier struct {
 	dst      registry.Target
 	from, to registry.Reference
 	options  CopyOptions
-	progress Progress
 
 	mount     *registry.Repository // the target, where it shares a registry with the source; else nil
 	mountFrom registry.Reference

@@ -39,9 +39,9 @@ func (x *copier) store(ctx context.Context, desc ocispec.Descriptor, data []byte
 	var err error
 	switch {
 	case tag != "" && ok:
-		err = pusher.PushReference(ctx, desc, x.watch(bytes.NewReader(data), desc), tag)
+		err = pusher.PushReference(ctx, desc, bytes.NewReader(data), tag)
 	default:
-		err = x.dst.Push(ctx, desc, x.watch(bytes.NewReader(data), desc))
+		err = x.dst.Push(ctx, desc, bytes.NewReader(data))
 		if errors.Is(err, registry.ErrExists) {
 			err = nil
 		}

@@ -37,8 +37,12 @@ type Options struct {
 	TrustedRealms []string
 	// UserAgent is sent with every request. Empty: "portolan".
 	UserAgent string
-	// Logger gets one debug record per exchange, secrets redacted, and
-	// warnings. nil: silent.
+	// Logger gets two debug records for each exchange: "request" with method,
+	// URL, status and time when the answer begins, and which attempt it is when
+	// it is not the first; "body" with URL and the bytes that came, when it ends.
+	// URLs are without what could be a secret, headers are left out. At warn
+	// level it gets what registries warn of (OCI distribution spec 1.1,
+	// Warnings), each text once. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -49,13 +53,17 @@ type Client struct {
 	signer        *auth.Signer
 	trustedRealms []string
 	userAgent     string
+	aliases       aliases
+	retry         Retry
 	log           *slog.Logger
 	elsewhere     *elsewhere
 	chunking      *chunking
+	warned        *warnings
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 }
 
-// NewClient makes a client. Options may be nil; they are copied.
+// NewClient makes a client. Options may be nil; they are copied. Aliases that
+// could never be used, or that do not lead to a registry, are an error.
 func NewClient(options *Options) (*Client, error) {
 	var o Options
 	if options != nil {
@@ -67,15 +75,25 @@ func NewClient(options *Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := o.Retry.validate(); err != nil {
+		return nil, err
+	}
+	retry := o.Retry.withDefaults()
+	names, err := newAliases(o.Aliases)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
-		hosts:         &hosts{configure: o.Hosts, base: o.Transport, made: map[string]hostEntry{}},
+		aliases:       names,
+		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, made: map[string]hostEntry{}},
 		trustedRealms: slices.Clone(o.TrustedRealms),
 		userAgent:     o.UserAgent,
+		retry:         retry,
 		log:           o.Logger,
+		warned:        newWarnings(),
 		indexing:      make(chan struct{}, 1),
 	}
 	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
-	var err error
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
 	if err != nil {
 		return nil, err
@@ -85,13 +103,14 @@ func NewClient(options *Options) (*Client, error) {
 
 // NewDefault makes a client with the credentials that the user already has:
 // docker's configuration with its helpers, then Helm's registry
-// configuration. It reads the environment for where those files are.
+// configuration; and with the certificates of docker's and containers' certs.d,
+// see DefaultCerts. It reads the environment for where those files are.
 func NewDefault() (*Client, error) {
 	credentials, err := auth.NewDefault(nil)
 	if err != nil {
 		return nil, err
 	}
-	return NewClient(&Options{Credentials: credentials})
+	return NewClient(&Options{Credentials: credentials, Hosts: DefaultCerts()})
 }
 
 func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOptions {
@@ -109,7 +128,7 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
-	return logged{c.hosts.controlled(control), c.log}
+	return c.logged(c.hosts.controlled(control))
 }
 
 // With returns a client with another identity that shares connections and
@@ -123,16 +142,17 @@ func (c *Client) With(credentials auth.Provider) *Client {
 
 // Repository returns the repository that ref names; its tag and digest are
 // not looked at. No request is made. The error matches ErrInvalidReference
-// for a reference that was not parsed, or is the host configuration's.
+// for a reference that was not parsed, ErrBlocked for one that the host's
+// Rewrites close, or is the host configuration's.
 func (c *Client) Repository(ref Reference) (*Repository, error) {
 	if _, err := ParseReference(ref.Name()); err != nil {
 		return nil, err
 	}
-	entry := c.hosts.lookup(apiHost(ref.Host))
-	if entry.err != nil {
-		return nil, WrapError("configure", ref.Repo(), entry.err)
+	route, err := c.route(ref.Repo())
+	if err != nil {
+		return nil, WrapError("configure", ref.Repo(), err)
 	}
-	r := &Repository{client: c, ref: ref.Repo(), plainHTTP: entry.config.plainHTTP(ref.Host)}
+	r := &Repository{client: c, ref: ref.Repo(), route: route}
 	r.connect()
 	return r, nil
 }
@@ -158,7 +178,7 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 			Hint: "leave https:// out, or configure TLS for the host"}
 	}
 	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
-		Transport: logged{c.hosts, c.log},
+		Transport: c.logged(c.hosts),
 		PlainHTTP: plain,
 		Signer:    *c.signerOptions(nil, c.trustedRealms),
 	})

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -61,8 +62,8 @@ func withInternal(ctx context.Context, internal bool) context.Context {
 
 // RoundTrip implements http.RoundTripper.
 func (e *elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
-	if proxy, err := e.hosts.proxy(req); err == nil && proxy != nil {
-		return e.hosts.RoundTrip(req) // the proxy dials: its address says nothing
+	if proxy, err := e.hosts.proxy(req); e.hosts.base != nil || err == nil && proxy != nil {
+		return e.hosts.RoundTrip(req) // somebody else dials
 	}
 	if internal, _ := req.Context().Value(internalKey{}).(bool); internal {
 		return e.internal.RoundTrip(req)
@@ -78,7 +79,7 @@ func (c *Client) unsigned(req *http.Request) (*http.Response, error) {
 	for _, name := range []string{"Authorization", "Cookie", "Referer"} {
 		req.Header.Del(name)
 	}
-	client := http.Client{Transport: logged{c.elsewhere, c.log}, CheckRedirect: checkRedirect}
+	client := http.Client{Transport: c.logged(c.elsewhere), CheckRedirect: checkRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, redact.Error(err)
@@ -87,14 +88,14 @@ func (c *Client) unsigned(req *http.Request) (*http.Response, error) {
 }
 
 // seeInternal returns a context whose requests tell, when one has used a
-// connection to host, whether that is at an internal address. Requests to
-// token servers may run under it too. Behind a proxy nothing can be told.
-func (c *Client) seeInternal(req *http.Request, internal *bool) context.Context {
-	ctx := req.Context()
-	if proxy, err := c.hosts.proxy(req); err != nil || proxy != nil {
+// connection to the endpoint, whether that is at an internal address. Requests
+// to token servers may run under it too. Behind a proxy nothing can be told.
+func (c *Client) seeInternal(ctx context.Context, ep endpoint, internal *bool) context.Context {
+	at := &url.URL{Scheme: ep.scheme(), Host: apiHost(ep.host)}
+	if proxy, err := c.hosts.proxy(&http.Request{Method: http.MethodPost, URL: at, Header: http.Header{}}); err != nil || proxy != nil {
 		return ctx
 	}
-	want := addressOf(req.URL)
+	want := addressOf(at)
 	var dialled string
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(hostPort string) { dialled = hostPort },

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
 	"net/url"
@@ -26,3 +27,6 @@ func Follow(r *Repository, location string) (at *url.URL, home bool, err error) 
 	err = s.follow(&http.Response{Header: http.Header{"Location": {location}}})
 	return s.at, s.home(), err
 }
+
+// WithAttempt shows tests how the log tells attempts apart.
+func WithAttempt(ctx context.Context, n int) context.Context { return withAttempt(ctx, n) }

@@ -27,6 +27,8 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 	if expected.Size > maxManifest {
 		return WrapError("push", ref, fmt.Errorf("manifest of %d bytes: %w of %d", expected.Size, limit.ErrExceeded, maxManifest))
 	}
+	from, ended := r.watch(ctx, true, expected, from)
+	defer ended()
 	source := newUploadContent(from, expected)
 	data, err := content.ReadAll(readerFunc(source.take), expected)
 	if err != nil {
@@ -36,7 +38,7 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 	listed := subject == ""
 	to := r.remote
 	if !listed {
-		to = r.engine(engine{r, func(resp *http.Response) {
+		to = r.engine(engine{repo: r, seen: func(resp *http.Response) {
 			// OCI distribution spec 1.1, Pushing Manifests with Subject.
 			listed = listed || resp.Header.Get("OCI-Subject") != ""
 		}})

@@ -200,6 +200,13 @@ func (c *uploadContent) finish() {
 	}
 }
 
+// failed tells whether the reader has.
+func (c *uploadContent) failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil
+}
+
 // blame returns the reader's own error in place of what the transport made of
 // it.
 func (c *uploadContent) blame(err error) error {

@@ -50,23 +50,26 @@ func (r *Repository) pushBlob(ctx context.Context, desc ocispec.Descriptor, from
 	}
 	err = WrapError("push", r.ref.WithDigest(desc.Digest), p.content.blame(err))
 	e, ok := errors.AsType[*Error](err)
-	if ok && e.Hint == "" && !p.content.opens(0) && (errors.Is(e, ErrUnavailable) || errors.Is(e, ErrRateLimited)) {
+	if ok && !p.content.failed() && !p.content.opens(0) && (errors.Is(e, ErrUnavailable) || errors.Is(e, ErrRateLimited)) {
 		told := *e
-		told.Hint = hintReadOnce
+		if told.Hint != "" {
+			told.Hint += "; "
+		}
+		told.Hint += hintReadOnce
 		return &told
 	}
 	return err
 }
 
-func (p *blobPush) host() string { return apiHost(p.repo.ref.Host) }
+func (p *blobPush) host() string { return apiHost(p.repo.route.origin.host) }
 
 func (p *blobPush) run(ctx context.Context) error {
 	for {
-		err := p.attempt(ctx)
+		err := p.attempt(p.attempts.context(ctx))
 		if err == nil {
 			return nil
 		}
-		if p.content.blame(err) != err || errors.Is(err, errElsewhere) || ctx.Err() != nil || !p.opens() {
+		if p.content.failed() || errors.Is(err, errElsewhere) || ctx.Err() != nil || !p.opens() {
 			return err
 		}
 		if p.session != nil && p.adapt(ctx, err) {

@@ -112,7 +112,7 @@ func (p *blobPush) adapt(ctx context.Context, err error) bool {
 		c.size, c.learned, c.refused = size, true, err
 		p.abandon(ctx)
 		return true
-	case isConnectionError(err) && p.desc.Size > chunkSize:
+	case brokeOff(err) && p.desc.Size > chunkSize:
 		if c.broken++; c.broken >= brokenWhole {
 			c.size, c.trial = chunkSize, true
 		}
@@ -134,7 +134,7 @@ func (p *blobPush) adaptChunks(ctx context.Context, err error) bool {
 		// It is elsewhere than was thought, or takes no more at a time (ghcr.io).
 		before := c.off
 		return p.resume(ctx) && (c.off != before && p.forgive() || p.shrink())
-	case isConnectionError(err):
+	case brokeOff(err):
 		p.shrink() // what is smaller arrives sooner; again does the waiting
 	}
 	return false
@@ -159,6 +159,12 @@ func (p *blobPush) shrink() bool {
 func (p *blobPush) abandon(ctx context.Context) {
 	p.session.cancel(ctx)
 	p.session = nil
+}
+
+// brokeOff tells failures of a connection from answers.
+func brokeOff(err error) bool {
+	_, answered := errors.AsType[*errcode.ErrorResponse](err)
+	return !answered && isTransient(err)
 }
 
 // isStatus tells whether err is an answer with one of these statuses.

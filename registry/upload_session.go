@@ -28,11 +28,12 @@ type uploadSession struct {
 // wants nothing sent: it has the content.
 func (r *Repository) beginUpload(ctx context.Context) (*uploadSession, error) {
 	s := &uploadSession{repo: r, at: r.url("blobs/uploads/")}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.at.String(), nil)
+	seeing := r.client.seeInternal(ctx, r.route.origin, &s.internal)
+	req, err := http.NewRequestWithContext(seeing, http.MethodPost, s.at.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := engine{repo: r}.once(req.WithContext(r.client.seeInternal(req, &s.internal)))
+	resp, err := engine{repo: r}.once(req)
 	if err != nil {
 		return nil, err
 	}
@@ -51,13 +52,9 @@ func (r *Repository) beginUpload(ctx context.Context) (*uploadSession, error) {
 	return nil, unexpected(resp)
 }
 
-// url names something of the repository.
+// url names something of the repository, as it was asked for: see engine.
 func (r *Repository) url(path string) *url.URL {
-	u := &url.URL{Scheme: "https", Host: apiHost(r.ref.Host), Path: "/v2/" + r.ref.Repository + "/" + path}
-	if r.plainHTTP {
-		u.Scheme = "http"
-	}
-	return u
+	return &url.URL{Scheme: r.route.origin.scheme(), Host: apiHost(r.ref.Host), Path: "/v2/" + r.ref.Repository + "/" + path}
 }
 
 // follow goes on where an answer says, if it does.

@@ -33,6 +33,7 @@ type result struct {
 
 // print writes v as JSON, or else what table writes.
 func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
+	a.progress.finish()
 	if a.output == "json" {
 		e := json.NewEncoder(a.out)
 		e.SetIndent("", "  ")
@@ -56,7 +57,7 @@ func (a *app) note(format string, args ...any) {
 		}
 		return r
 	}, fmt.Sprintf(format, args...))
-	fmt.Fprintf(a.err, "portolan: %s\n", strings.Join(strings.Fields(text), " "))
+	fmt.Fprintf(a.progress.above(a.err), "portolan: %s\n", strings.Join(strings.Fields(text), " "))
 }
 
 // size prints bytes for people.

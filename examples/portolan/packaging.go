@@ -83,7 +83,7 @@ func (a *app) packageUnder(ctx context.Context, dir, name string, options chart.
 	if err != nil {
 		return err
 	}
-	client, err := a.chartClient(nil, ref.Host)
+	client, err := a.chartClient(ref.Host)
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,9 @@ func (a *app) lenientFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.lenient, "lenient", false, "accept archives that only Helm takes, with links or with two files of one name")
 }
 
-// fetch pulls a chart with a progress bar. The caller closes it.
+// fetch pulls a chart. The caller closes it.
 func (a *app) fetch(ctx context.Context, ref registry.Reference, options chart.PullOptions) (*chart.Pulled, error) {
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, ref.Host)
+	client, err := a.chartClient(ref.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +101,7 @@ func (a *app) resolveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			client, err := a.chartClient(nil, ref.Host)
+			client, err := a.chartClient(ref.Host)
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ func (a *app) versionsCommand() *cobra.Command {
 }
 
 func (a *app) versions(ctx context.Context, ref registry.Reference, options chart.VersionOptions) error {
-	client, err := a.chartClient(nil, ref.Host)
+	client, err := a.chartClient(ref.Host)
 	if err != nil {
 		return err
 	}
