@@ -12,6 +12,8 @@ import (
 type engine struct {
 	repo *Repository
 	seen func(*http.Response) // each answer; nil: nobody looks
+	// scopes replace those of the repository, for what needs others.
+	scopes []auth.Scope
 }
 
 // Do implements the Client of oras-go's remote.Repository.
@@ -90,7 +92,10 @@ func (e engine) hint(req *http.Request) auth.Hint {
 		}
 	}
 	ref := e.repo.ref
-	scopes := []auth.Scope{auth.RepositoryScope(ref.Repository, actions...)}
+	scopes := e.scopes
+	if scopes == nil {
+		scopes = []auth.Scope{auth.RepositoryScope(ref.Repository, actions...)}
+	}
 	if from := e.repo.mounts; from != "" {
 		scopes = append(scopes, auth.RepositoryScope(from, ActionPull))
 	}

@@ -63,8 +63,9 @@ func (r *Repository) engine(e engine) *remote.Repository {
 // The actions of the token protocol's scopes (Docker token scope
 // documentation).
 const (
-	ActionPull = "pull"
-	ActionPush = "push"
+	ActionPull   = "pull"
+	ActionPush   = "push"
+	ActionDelete = "delete"
 )
 
 // Reference names the repository, without tag and digest.

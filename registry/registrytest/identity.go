@@ -73,6 +73,9 @@ func wantedScope(req *http.Request) (scope string, pull bool) {
 	if pull {
 		return "repository:" + name + ":pull", true
 	}
+	if req.Method == http.MethodDelete { // as in distribution
+		return "repository:" + name + ":delete", false
+	}
 	return "repository:" + name + ":pull,push", false
 }
 
