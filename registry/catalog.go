@@ -19,8 +19,9 @@ const (
 )
 
 // catalogPageSizes begin with distribution's default. It refuses more than its
-// own maximum, which may be less (PAGINATION_NUMBER_INVALID).
-var catalogPageSizes = []int{100, 50, 25, 12}
+// own maximum, which may be less (PAGINATION_NUMBER_INVALID). What takes none
+// of these numbers is asked without one.
+var catalogPageSizes = []int{100, 50, 25, 0}
 
 // catalogScope is the right to list repositories (distribution, Token Scope
 // Documentation).

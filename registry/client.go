@@ -51,6 +51,7 @@ type Client struct {
 	userAgent     string
 	log           *slog.Logger
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
+	known         *experience   // of this identity
 }
 
 // NewClient makes a client. Options may be nil; they are copied.
@@ -71,6 +72,7 @@ func NewClient(options *Options) (*Client, error) {
 		userAgent:     o.UserAgent,
 		log:           o.Logger,
 		indexing:      make(chan struct{}, 1),
+		known:         newExperience(),
 	}
 	var err error
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
@@ -115,6 +117,7 @@ func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
 func (c *Client) With(credentials auth.Provider) *Client {
 	other := *c
 	other.signer = c.signer.With(credentials)
+	other.known = newExperience()
 	return &other
 }
 

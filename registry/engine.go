@@ -52,6 +52,7 @@ func (e engine) send(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.repo.client.learn(e.repo.ref.Host, resp)
 	return e.repair(resp)
 }
 
