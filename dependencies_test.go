@@ -36,6 +36,7 @@ var dependencies = map[string]string{
 		github.com/opencontainers/image-spec/specs-go/v1
 		golang.org/x/sync/errgroup
 		golang.org/x/sync/semaphore
+		golang.org/x/time/rate
 		oras.land/oras-go/v2/content
 		oras.land/oras-go/v2/errdef
 		oras.land/oras-go/v2/registry

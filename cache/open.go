@@ -23,6 +23,22 @@ func (s *Source) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, e
 	if err != nil || hit != nil {
 		return hit, err
 	}
+	c, err := s.download(ctx, desc)
+	for range maxMirrors {
+		if !registry.FromMirror(err) {
+			break
+		}
+		c, err = s.download(ctx, desc)
+	}
+	return c, err
+}
+
+// maxMirrors is how many of a registry's mirrors may give wrong content before
+// that is the answer.
+const maxMirrors = 8
+
+// download fetches content whole.
+func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
 	body, err := s.network(ctx, desc)
 	if err != nil {
 		return nil, err

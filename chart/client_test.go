@@ -34,6 +34,7 @@ func newHarbour(t *testing.T, options registrytest.Options, policy cache.Policy)
 func (h *harbour) newClient(t *testing.T, policy cache.Policy) *chart.Client {
 	t.Helper()
 	r, err := registry.NewClient(&registry.Options{
+		Retry:       soon,
 		Credentials: auth.Static(auth.Resource{Host: h.Host}, auth.Credential{Username: "me", Password: auth.NewSecret("canary")}),
 	})
 	if err != nil {
@@ -148,7 +149,7 @@ func TestKeep(t *testing.T) {
 func TestClientWithoutCache(t *testing.T) {
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
 	h.push(t, "1.0.0")
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,11 @@ func (x *copier) blob(ctx context.Context, desc ocispec.Descriptor) error {
 	content := &reopening{open: func() (io.ReadCloser, error) { return x.fetch(ctx, desc) }}
 	defer content.Close()
 	err = x.dst.Push(ctx, desc, x.watch(content, desc))
+	if registry.FromMirror(err) {
+		if _, err = content.Seek(0, io.SeekStart); err == nil {
+			err = x.dst.Push(ctx, desc, x.watch(content, desc))
+		}
+	}
 	if errors.Is(err, registry.ErrExists) {
 		x.existed.Add(desc.Size)
 		return nil

@@ -35,7 +35,7 @@ func TestCopyHeapStaysSmall(t *testing.T) {
 
 func copyHeapChild(t *testing.T, dir, host string) {
 	ctx := t.Context()
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestUpdatesTogether(t *testing.T) {
 const dependEnv = "CHART_TEST_DEPEND"
 
 func updateProcess(t *testing.T, dir string) {
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

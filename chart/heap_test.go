@@ -44,7 +44,7 @@ func TestHeapStaysSmall(t *testing.T) {
 func heapChild(t *testing.T, dir, host string) {
 	ctx := t.Context()
 	ref := registry.Reference{Host: host, Repository: "team/large"}
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

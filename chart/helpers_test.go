@@ -9,9 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portolan-oci/portolan/chart"
+	"github.com/portolan-oci/portolan/registry"
 )
+
+// soon tries failed requests again as often as the default does, and sooner.
+var soon = registry.Retry{Wait: time.Millisecond}
 
 const chartYAML = "apiVersion: v2\nname: pier\nversion: 1.2.3\n"
 

@@ -17,7 +17,7 @@ import (
 // repository opens the repository beneath all clients.
 func (h *harbour) repository(t *testing.T) *registry.Repository {
 	t.Helper()
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

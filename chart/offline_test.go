@@ -27,7 +27,7 @@ func TestDigestsWithoutNetwork(t *testing.T) {
 	ordinary := http.DefaultTransport
 	http.DefaultTransport = cutOff{t}
 	defer func() { http.DefaultTransport = ordinary }()
-	r, err := registry.NewClient(&registry.Options{Transport: cutOff{t}})
+	r, err := registry.NewClient(&registry.Options{Retry: soon, Transport: cutOff{t}})
 	if err != nil {
 		t.Fatal(err)
 	}

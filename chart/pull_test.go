@@ -91,7 +91,7 @@ func TestPullTrustsNobody(t *testing.T) {
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
 	h.push(t, "1.0.0")
 	t.Run("a layer of any size", func(t *testing.T) {
-		r, err := registry.NewClient(nil)
+		r, err := registry.NewClient(&registry.Options{Retry: soon})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func TestPushRefuses(t *testing.T) {
 // image pushes a manifest of that config type with so many chart layers.
 func image(t *testing.T, h *harbour, tag, configType string, charts int) {
 	t.Helper()
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func TestVerifierOfCopiedNames(t *testing.T) {
 func TestCopyToArchiveWithinLimits(t *testing.T) {
 	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
 	h.push(t, "1.0.0")
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func says(by string, err error) judge {
 // verified is a client of the harbour with a Verifier, and with its cache.
 func (h *harbour) verified(t *testing.T, policy cache.Policy, v chart.Verifier) *chart.Client {
 	t.Helper()
-	r, err := registry.NewClient(nil)
+	r, err := registry.NewClient(&registry.Options{Retry: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

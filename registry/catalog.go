@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
 
 	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/internal/limit"
@@ -60,7 +61,7 @@ func (c *Client) catalog(ctx context.Context, host string, use func(name string)
 	if err != nil {
 		return err
 	}
-	u := c.apiURL(e.repo.ref.Host, e.repo.plainHTTP)
+	u := e.baseURL()
 	u.Path += "_catalog"
 	total := 0
 	err = names(e, "repositories", maxCatalogPages, catalogPageSizes).each(ctx, u, func(list []string) error {
@@ -104,6 +105,11 @@ func absent(status int) bool {
 	return false
 }
 
+// baseURL is where the API begins.
+func (e engine) baseURL() *url.URL {
+	return e.repo.client.apiURL(e.repo.ref.Host, e.repo.route.origin.plainHTTP)
+}
+
 // hostEngine is an engine for what belongs to no repository; scope is what it
 // needs, and may be empty.
 func (c *Client) hostEngine(op, host, scope string) (engine, error) {
@@ -112,14 +118,12 @@ func (c *Client) hostEngine(op, host, scope string) (engine, error) {
 		return engine{}, &Error{Op: op, Kind: ErrInvalidReference,
 			Err: &ReferenceError{Reference: host, Problem: "no registry host", Hint: "write host or host:port, as in ghcr.io"}}
 	}
-	entry := c.hosts.lookup(apiHost(ref.Host))
-	if entry.err != nil {
-		return engine{}, WrapError("configure", ref.Repo(), entry.err)
+	ref = Reference{Host: ref.Host}
+	at, err := c.route(ref)
+	if err != nil {
+		return engine{}, WrapError("configure", ref, err)
 	}
-	e := engine{
-		repo:   &Repository{client: c, ref: Reference{Host: ref.Host}, plainHTTP: entry.config.plainHTTP(ref.Host)},
-		scopes: []auth.Scope{},
-	}
+	e := engine{repo: &Repository{client: c, ref: ref, route: at}, scopes: []auth.Scope{}}
 	if s, err := auth.ParseScope(scope); err == nil {
 		e.scopes = append(e.scopes, s)
 	}

@@ -1,21 +1,20 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
+	"time"
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -38,6 +37,13 @@ func WrapError(op string, ref Reference, err error) error {
 		return err
 	}
 	e := &Error{Op: op, Reference: ref, Err: redact.Error(err)}
+	if wait := askedToWait(err); wait > 0 {
+		e.RateLimit = &RateLimit{Wait: wait, Limit: -1, Remaining: -1}
+		e.Hint = fmt.Sprintf("the server asks to come again in %s", wait.Round(time.Second))
+	}
+	if a, ok := errors.AsType[*answerError](err); ok && a.rate != nil {
+		e.RateLimit = a.rate
+	}
 	if resp, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		e.fromResponse(resp)
 		return e
@@ -52,7 +58,7 @@ func WrapError(op string, ref Reference, err error) error {
 	if errors.Is(err, errdef.ErrNotFound) {
 		e.Err = nil // it says no more than the kind, and the reference again
 	}
-	e.Hint = hintFor(err)
+	e.Hint = cmp.Or(e.Hint, hintFor(err))
 	return e
 }
 
@@ -62,6 +68,10 @@ func kindOf(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return nil
+	case errors.Is(err, ErrBlocked):
+		return ErrBlocked
+	case errors.Is(err, ErrRateLimited):
+		return ErrRateLimited
 	case errors.Is(err, ErrUnauthorized):
 		return ErrUnauthorized
 	case errors.Is(err, ErrDenied):
@@ -100,21 +110,8 @@ func isConnectionError(err error) bool {
 	if errors.Is(err, limit.ErrExceeded) {
 		return false
 	}
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return true
-	}
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return true
-	}
-	for _, e := range []error{io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE, http.ErrServerClosed} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	_, ok := errors.AsType[*url.Error](err)
+	return ok || isBroken(err)
 }
 
 // hintFor says what to do about the connection errors that users of every

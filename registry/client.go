@@ -49,12 +49,15 @@ type Client struct {
 	signer        *auth.Signer
 	trustedRealms []string
 	userAgent     string
+	aliases       aliases
+	retry         Retry
 	log           *slog.Logger
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 	known         *experience   // of this identity
 }
 
-// NewClient makes a client. Options may be nil; they are copied.
+// NewClient makes a client. Options may be nil; they are copied. Aliases that
+// could never be used, or that do not lead to a registry, are an error.
 func NewClient(options *Options) (*Client, error) {
 	var o Options
 	if options != nil {
@@ -66,15 +69,24 @@ func NewClient(options *Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := o.Retry.validate(); err != nil {
+		return nil, err
+	}
+	retry := o.Retry.withDefaults()
+	names, err := newAliases(o.Aliases)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
-		hosts:         &hosts{configure: o.Hosts, base: o.Transport, made: map[string]hostEntry{}},
+		aliases:       names,
+		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, made: map[string]hostEntry{}},
 		trustedRealms: slices.Clone(o.TrustedRealms),
 		userAgent:     o.UserAgent,
+		retry:         retry,
 		log:           o.Logger,
 		indexing:      make(chan struct{}, 1),
 		known:         newExperience(),
 	}
-	var err error
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
 	if err != nil {
 		return nil, err
@@ -84,13 +96,14 @@ func NewClient(options *Options) (*Client, error) {
 
 // NewDefault makes a client with the credentials that the user already has:
 // docker's configuration with its helpers, then Helm's registry
-// configuration. It reads the environment for where those files are.
+// configuration; and with the certificates of docker's and containers' certs.d,
+// see DefaultCerts. It reads the environment for where those files are.
 func NewDefault() (*Client, error) {
 	credentials, err := auth.NewDefault(nil)
 	if err != nil {
 		return nil, err
 	}
-	return NewClient(&Options{Credentials: credentials})
+	return NewClient(&Options{Credentials: credentials, Hosts: DefaultCerts()})
 }
 
 func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOptions {
@@ -123,16 +136,17 @@ func (c *Client) With(credentials auth.Provider) *Client {
 
 // Repository returns the repository that ref names; its tag and digest are
 // not looked at. No request is made. The error matches ErrInvalidReference
-// for a reference that was not parsed, or is the host configuration's.
+// for a reference that was not parsed, ErrBlocked for one that the host's
+// Rewrites close, or is the host configuration's.
 func (c *Client) Repository(ref Reference) (*Repository, error) {
 	if _, err := ParseReference(ref.Name()); err != nil {
 		return nil, err
 	}
-	entry := c.hosts.lookup(apiHost(ref.Host))
-	if entry.err != nil {
-		return nil, WrapError("configure", ref.Repo(), entry.err)
+	route, err := c.route(ref.Repo())
+	if err != nil {
+		return nil, WrapError("configure", ref.Repo(), err)
 	}
-	r := &Repository{client: c, ref: ref.Repo(), plainHTTP: entry.config.plainHTTP(ref.Host)}
+	r := &Repository{client: c, ref: ref.Repo(), route: route}
 	r.connect()
 	return r, nil
 }

@@ -48,7 +48,8 @@ func (r *Repository) Delete(ctx context.Context, desc ocispec.Descriptor) error 
 	if subject == "" {
 		return nil
 	}
-	if err := r.dropReferrer(ctx, subject, desc.Digest); err != nil {
+	// Opened to be written, so that the list is the origin's, not a mirror's.
+	if err := r.WithActions(ActionPull, ActionPush).dropReferrer(ctx, subject, desc.Digest); err != nil {
 		err = WrapError("unlist referrer", ref, err)
 		if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" {
 			e.Hint = "the manifest is deleted, and still listed among the referrers of " + subject.String()

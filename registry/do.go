@@ -46,7 +46,8 @@ type AuthHint struct {
 // to a loopback host.
 //
 // req is not changed; its Authorization header is replaced. ctx is the
-// request's, whatever req has. To be sent again after a challenge, a body must
+// request's, whatever req has. A GET or a HEAD that fails before its answer
+// begins is tried again, see Retry; its body is not taken up when it breaks. To be sent again after a challenge, a body must
 // have a GetBody.
 //
 // The response has a status below 400, and may be 304; its body is the caller's
@@ -73,18 +74,32 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Del("Authorization")
+	for attempts := c.newAttempts(); ; {
+		resp, err := c.doOnce(req, hint)
+		if err == nil {
+			return resp, nil
+		}
+		if !isRead(req) {
+			return fail(err)
+		}
+		if err := attempts.again(ctx, err); err != nil {
+			return fail(err)
+		}
+	}
+}
+
+func (c *Client) doOnce(req *http.Request, hint AuthHint) (*http.Response, error) {
 	resp, err := c.signer.Do(req, c.doHint(req.URL, hint), c.exchange)
-	if err != nil {
-		return fail(err)
-	}
-	if resp.StatusCode < 400 {
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode < 400:
 		return resp, nil
+	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && speaksTLS(resp):
+		drain(resp.Body)
+		return nil, errTLSExpected
 	}
-	defer drain(resp.Body)
-	if resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && speaksTLS(resp) {
-		return fail(errTLSExpected)
-	}
-	return fail(readError(resp))
+	return nil, failure(resp)
 }
 
 func checkURL(u *url.URL) error {
@@ -116,7 +131,7 @@ func (c *Client) doHint(u *url.URL, hint AuthHint) auth.Hint {
 }
 
 // readError reads what a server says of its refusal.
-func readError(resp *http.Response) error {
+func readError(resp *http.Response) *errcode.ErrorResponse {
 	timer := time.AfterFunc(drainTimeout, func() { resp.Body.Close() })
 	defer timer.Stop()
 	answer := struct{ Errors errcode.Errors }{}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/registry"
@@ -68,6 +69,7 @@ func shelfClient(t *testing.T, first *shelf, all ...*shelf) *registry.Client {
 		trusted[s.host()] = tls
 	}
 	client, err := registry.NewClient(&registry.Options{
+		Retry:       registry.Retry{Wait: time.Millisecond},
 		Credentials: auth.Static(auth.Resource{Host: first.host()}, auth.Credential{Username: "me", Password: auth.NewSecret(canary)}),
 		Hosts:       func(host string) (registry.HostConfig, error) { return registry.HostConfig{TLS: trusted[host]}, nil },
 		UserAgent:   "sextant/1",
@@ -149,6 +151,7 @@ func TestDoPlainHTTP(t *testing.T) {
 	}
 	for _, allowed := range []bool{false, true} {
 		client, err := registry.NewClient(&registry.Options{
+			Retry:       registry.Retry{Wait: time.Millisecond},
 			Credentials: auth.Static(auth.Resource{Host: "charts.test"}, auth.Credential{Username: "me", Password: auth.NewSecret(canary)}),
 			Hosts: func(string) (registry.HostConfig, error) {
 				return registry.HostConfig{PlaintextCredentials: allowed, Proxy: http.ProxyURL(proxy)}, nil

@@ -1,36 +1,183 @@
 package registry
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"path"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/internal/redact"
+	"github.com/portolan-oci/portolan/internal/verify"
 )
 
 // engine is what oras-go sends its requests through: the identity and the
 // transport of one repository, which make any registry look conforming.
+//
+// A request names the repository as it was asked for. Beneath that are, from
+// the outside in: attempts (retry.go), places (endpoint.go), the mending of the
+// answer (repair.go), the signature (auth.Signer), redirects (exchange.go), and
+// the host's turn, headers and connections (gate.go, transport.go).
 type engine struct {
-	repo *Repository
-	seen func(*http.Response) // each answer; nil: nobody looks
-	// scopes replace those of the repository, for what needs others.
-	scopes []auth.Scope
+	repo       *Repository
+	originOnly bool                 // mirrors are not asked
+	seen       func(*http.Response) // each answer; nil: nobody looks
+	scopes     []auth.Scope         // in place of the repository's; nil: those
 }
 
-// Do implements the Client of oras-go's remote.Repository.
+// Do implements the Client of oras-go's remote.Repository. A failure that lasts
+// comes back as an error, an answer that says no as a response.
 func (e engine) Do(req *http.Request) (*http.Response, error) {
-	resp, err := e.send(req)
-	if err == nil && e.seen != nil {
-		e.seen(resp)
+	a, err := e.do(req, e.repo.client.newAttempts())
+	return a.response, err
+}
+
+// answered is a response and where it comes from.
+type answered struct {
+	response *http.Response
+	from     endpoint
+}
+
+// do makes a request until it is answered or not worth another attempt.
+func (e engine) do(req *http.Request, attempts *attempts) (answered, error) {
+	for first := true; ; first = false {
+		a, err := e.anywhere(req)
+		if err == nil {
+			if !first && req.Method == http.MethodDelete && a.response.StatusCode == http.StatusNotFound {
+				a.response.StatusCode = http.StatusAccepted // an attempt before has done it
+			}
+			if e.seen != nil {
+				e.seen(a.response)
+			}
+			return a, nil
+		}
+		replayable := req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
+		if !replayable {
+			return answered{}, err
+		}
+		if err := attempts.again(req.Context(), err); err != nil {
+			return answered{}, err
+		}
+		if req.GetBody != nil {
+			req = req.Clone(req.Context())
+			if req.Body, err = req.GetBody(); err != nil {
+				return answered{}, err
+			}
+		}
+	}
+}
+
+// anywhere makes one request at the first place that answers it. What a mirror
+// says against it is no answer: the origin has the last word.
+func (e engine) anywhere(req *http.Request) (answered, error) {
+	for _, mirror := range e.mirrors(req) {
+		a, err := e.answer(mirror, req)
+		if err == nil || req.Context().Err() != nil {
+			return a, err
+		}
+		e.passOver(req, mirror, err)
+	}
+	return e.answer(e.repo.route.origin, req)
+}
+
+// answer makes one request at one place.
+func (e engine) answer(ep endpoint, req *http.Request) (answered, error) {
+	resp, err := e.try(ep, req)
+	if err == nil && (isTransientStatus(resp.StatusCode) || ep.mirror && resp.StatusCode >= 400) {
+		err = failure(resp)
+	}
+	if err != nil {
+		return answered{}, err
+	}
+	e.tell(req, ep, resp)
+	return answered{resp, ep}, nil
+}
+
+// tell notes which place has answered.
+func (e engine) tell(req *http.Request, ep endpoint, resp *http.Response) {
+	if ep.mirror {
+		e.repo.client.gateOf(ep).worked()
 	}
 	reference, isManifest := e.object(req, "manifests")
-	if err != nil || req.Method != http.MethodHead || !isManifest {
+	if _, isBlob := e.object(req, "blobs"); isRead(req) && resp.StatusCode < 300 && (isManifest || isBlob) {
+		tag := isManifest && digest.Digest(reference).Validate() != nil
+		observe(req.Context(), Answer{Host: ep.host, Mirror: ep.mirror, Tag: tag && ep.mirror})
+	}
+}
+
+// passOver notes that a mirror did not do.
+func (e engine) passOver(req *http.Request, ep endpoint, err error) {
+	c := e.repo.client
+	if errors.Is(err, verify.ErrMismatch) {
+		e.lied(req.Context(), ep, err)
+		return
+	}
+	if isTransient(err) {
+		c.gateOf(ep).failed()
+	}
+	c.log.DebugContext(req.Context(), "mirror passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", redact.Error(err))
+}
+
+// lied reports a mirror that gave wrong content.
+func (e engine) lied(ctx context.Context, ep endpoint, err error) {
+	c := e.repo.client
+	c.gateOf(ep).lied()
+	c.log.WarnContext(ctx, "a mirror gives wrong content and is passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", redact.Error(err))
+	observe(ctx, Answer{Host: ep.host, Mirror: true, Err: err})
+}
+
+// once makes one attempt at the origin.
+func (e engine) once(req *http.Request) (*http.Response, error) {
+	return e.try(e.repo.route.origin, req)
+}
+
+// try makes one attempt at one endpoint and mends its answer, which is given in
+// the names of the request.
+func (e engine) try(ep endpoint, req *http.Request) (*http.Response, error) {
+	resp, err := e.ask(ep, req)
+	misnamed, ok := errors.AsType[*misnamedError](err)
+	if !ok {
 		return resp, err
 	}
-	if unanswered(resp) {
-		drain(resp.Body)
-		return e.headByGet(req)
+	// Either what came was mangled, here or there, or the header is wrong. The
+	// registry knows: it has what came under its own digest, or has not.
+	get := req.Clone(req.Context())
+	get.Method = http.MethodGet
+	get.URL.Path = path.Join(path.Dir(get.URL.Path), misnamed.content.String())
+	resp, again := e.ask(ep, get)
+	if again != nil {
+		return nil, err
 	}
-	return resp, checkHead(resp, reference)
+	drain(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return nil, err
+	}
+	e.repo.client.gateOf(ep).misnamed()
+	e.repo.client.log.WarnContext(req.Context(), "a registry sends wrong digests in its headers: its content counts", "host", ep.host)
+	return misnamed.response, nil
+}
+
+// ask makes one request, or for a HEAD that is not answered a GET.
+func (e engine) ask(ep endpoint, req *http.Request) (*http.Response, error) {
+	reference, isManifest := e.object(req, "manifests")
+	if !isManifest || req.Method != http.MethodHead {
+		return e.send(ep, req)
+	}
+	if ep.mirror || e.repo.client.gateOf(ep).misnames() {
+		return e.headByGet(ep, req) // nothing proves the headers alone
+	}
+	resp, err := e.send(ep, req)
+	if err == nil && unanswered(resp) {
+		drain(resp.Body)
+		return e.headByGet(ep, req)
+	}
+	if err == nil {
+		err = checkHead(resp, reference)
+	}
+	return resp, err
 }
 
 // object returns what a request for a manifest or a blob of this repository
@@ -41,19 +188,22 @@ func (e engine) object(req *http.Request, kind string) (name string, ok bool) {
 }
 
 // send makes one request and mends its answer.
-func (e engine) send(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
+func (e engine) send(ep endpoint, asked *http.Request) (*http.Response, error) {
+	req := e.at(ep, asked)
 	req.Header.Set("User-Agent", e.repo.client.userAgent)
 	req.Header.Del("Authorization") // oras-go repeats an upload's first one; the signer decides
 	if u, ok := req.Body.(*upload); ok && u.rewindable() {
 		req.GetBody = u.rewind
 	}
-	resp, err := e.repo.client.signer.Do(req, e.hint(req), e.repo.client.exchange)
+	resp, err := e.repo.client.signer.Do(req, e.hint(ep, req), e.repo.client.exchange)
 	if err != nil {
 		return nil, err
 	}
-	e.repo.client.learn(e.repo.ref.Host, resp)
-	return e.repair(resp)
+	if !ep.mirror {
+		e.repo.client.learn(e.repo.ref.Host, resp)
+	}
+	e.homeward(ep, asked, resp)
+	return e.repair(asked, resp)
 }
 
 // unanswered tells whether a registry left a HEAD for a manifest open: some
@@ -70,10 +220,10 @@ func unanswered(resp *http.Response) bool {
 }
 
 // headByGet answers a HEAD with the headers of a GET. A manifest is small.
-func (e engine) headByGet(head *http.Request) (*http.Response, error) {
+func (e engine) headByGet(ep endpoint, head *http.Request) (*http.Response, error) {
 	get := head.Clone(head.Context())
 	get.Method = http.MethodGet
-	resp, err := e.send(get)
+	resp, err := e.send(ep, get)
 	if err != nil {
 		return nil, err
 	}
@@ -83,22 +233,26 @@ func (e engine) headByGet(head *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// hint says what a request's token must allow.
-func (e engine) hint(req *http.Request) auth.Hint {
+// hint says whose credential signs a request to an endpoint, and what its token
+// must allow.
+func (e engine) hint(ep endpoint, req *http.Request) auth.Hint {
 	actions := e.repo.actions
-	if len(actions) == 0 {
+	if len(actions) == 0 || ep.mirror {
 		actions = []string{ActionPull}
-		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		if !isRead(req) {
 			actions = []string{ActionPull, ActionPush}
 		}
 	}
-	ref := e.repo.ref
 	scopes := e.scopes
 	if scopes == nil {
-		scopes = []auth.Scope{auth.RepositoryScope(ref.Repository, actions...)}
+		scopes = []auth.Scope{auth.RepositoryScope(ep.repository, actions...)}
 	}
-	if from := e.repo.mounts; from != "" {
+	if from := e.repo.mounts; from != "" && !ep.mirror {
 		scopes = append(scopes, auth.RepositoryScope(from, ActionPull))
 	}
-	return auth.Hint{Resource: auth.Resource{Host: ref.Host, Path: ref.Repository}, Scopes: scopes}
+	return auth.Hint{Resource: auth.Resource{Host: ep.host, Path: ep.repository}, Scopes: scopes}
+}
+
+func isRead(req *http.Request) bool {
+	return req.Method == http.MethodGet || req.Method == http.MethodHead
 }

@@ -37,6 +37,9 @@ var (
 	// failing, the connection broke, or something else than a registry
 	// answered.
 	ErrUnavailable = errors.New("registry unavailable")
+	// ErrBlocked: the configuration of the host forbids to use this part of it
+	// (Rewrite.Blocked). No request was made.
+	ErrBlocked = errors.New("blocked by configuration")
 	// ErrInvalidReference: a reference, a tag or a digest is malformed, or
 	// lacks a part that the operation needs.
 	ErrInvalidReference error = &sentinel{"invalid reference", []error{errdef.ErrInvalidReference}}
@@ -78,6 +81,12 @@ type Error struct {
 	// Codes are the registry's own error codes, such as MANIFEST_UNKNOWN (OCI
 	// distribution spec, Error Codes). May be empty.
 	Codes []string
+	// RateLimit is what the server says of how much it may be asked, with
+	// ErrRateLimited, and with ErrUnavailable when it says when to come again.
+	// nil: nothing.
+	RateLimit *RateLimit
+	// Mirror is the mirror whose answer it was; empty: the origin's, or none.
+	Mirror string
 	// Hint is what to do about it. May be empty.
 	Hint string
 	// Err is the cause beneath. May be nil.
@@ -127,6 +136,13 @@ func (e *Error) Unwrap() []error {
 		all = append(all, e.Err)
 	}
 	return all
+}
+
+// FromMirror tells an error of wrong content that a mirror gave. The mirror is
+// passed over from then on, so that fetching again asks elsewhere.
+func FromMirror(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Mirror != "" && errors.Is(err, ErrDigestMismatch)
 }
 
 // maxText bounds what an error repeats of its cause, which a peer may have

@@ -1,15 +1,11 @@
 package registry
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
+	"time"
 )
 
 // HostConfig is how one host is reached. The zero value is HTTPS with the
@@ -28,10 +24,15 @@ type HostConfig struct {
 	// Proxy names the proxy for a request, or nil for none; a nil function
 	// asks the environment (HTTPS_PROXY, NO_PROXY).
 	Proxy func(*http.Request) (*url.URL, error)
+	// DialTimeout is how long a connection to this host may take to be made,
+	// its TLS handshake not included. Zero: 15 seconds.
+	DialTimeout time.Duration
 	// Header is sent with every request to this host, beside what the protocol
 	// needs, and to no other: neither to a redirect target nor to a token
 	// server elsewhere. Its values are secrets: they are never logged. It must
-	// not hold Authorization, Host, or a header of the connection.
+	// not hold Authorization, Host, User-Agent, a header of the connection, or
+	// one with which the protocol speaks of content (Accept, Content-Type,
+	// Range).
 	Header http.Header
 	// UserAgent replaces Options.UserAgent at this host. Empty: it does not.
 	UserAgent string
@@ -69,6 +70,8 @@ type Mirror struct {
 	// repository's name begins with. Empty: all of it. A mirror for another
 	// part is not asked.
 	Under string
+	// Except are parts of Under that are not here, as paths. May be empty.
+	Except []string
 	// Strip takes Under off the repository's name before Prefix is put there.
 	Strip bool
 	// Tags lets tags be resolved here too, before the origin is asked. They
@@ -79,85 +82,23 @@ type Mirror struct {
 	Namespace bool
 }
 
-// Rewrite moves part of a host to another place.
+// Rewrite moves part of a host to another place, for reads and writes, or
+// closes it. Exactly one of Location and Blocked is set.
 type Rewrite struct {
 	// Prefix is a path that repositories' names begin with, whole segments of
 	// it. Empty: every repository of the host.
 	Prefix string
 	// Location is the host, with or without a path, that stands in its place,
 	// as in "registry.internal:5000/hub". That host's own configuration
-	// counts for it, its Rewrites excepted.
+	// counts for it, its Rewrites excepted. The host and path that Prefix
+	// stands for leave that part where it is, whatever shorter prefixes say.
 	Location string
-}
-
-// TLS is what a TLS connection to one host needs beyond the defaults.
-type TLS struct {
-	// Roots are trusted in addition to the system's.
-	Roots []*x509.Certificate
-	// Certificates identify this client, where the host asks for one.
-	Certificates []tls.Certificate
-	// InsecureSkipVerify accepts any certificate of the host. It says nothing
-	// about plain HTTP: that is never fallen back to.
-	InsecureSkipVerify bool
-}
-
-// LoadTLS reads PEM files: caFile with root certificates, certFile and
-// keyFile with a client certificate and its key. An empty name is none; half
-// a pair, an unreadable file, and a CA file without a certificate are errors
-// that name the file.
-func LoadTLS(caFile, certFile, keyFile string) (*TLS, error) {
-	t := new(TLS)
-	if caFile != "" {
-		pemBytes, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("CA file: %w", err)
-		}
-		if t.Roots, err = parseCertificates(pemBytes); err != nil {
-			return nil, fmt.Errorf("CA file %s: %w", caFile, err)
-		}
-	}
-	if certFile == "" && keyFile == "" {
-		return t, nil
-	}
-	if certFile == "" || keyFile == "" {
-		return nil, errors.New("a client certificate needs both its certificate file and its key file")
-	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("client certificate %s with key %s: %w", certFile, keyFile, err)
-	}
-	t.Certificates = []tls.Certificate{pair}
-	return t, nil
-}
-
-func (c HostConfig) validate() error {
-	if c.PlainHTTP && c.TLS != nil {
-		return errors.New("plain HTTP and TLS settings exclude each other")
-	}
-	return nil
-}
-
-// tlsConfig never sets a server name: it follows the host that is dialled.
-func (c HostConfig) tlsConfig() (*tls.Config, error) {
-	if c.TLS == nil {
-		return nil, nil
-	}
-	config := &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		Certificates:       c.TLS.Certificates,
-		InsecureSkipVerify: c.TLS.InsecureSkipVerify,
-	}
-	if len(c.TLS.Roots) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			return nil, fmt.Errorf("system certificates: %w", err)
-		}
-		for _, root := range c.TLS.Roots {
-			pool.AddCert(root)
-		}
-		config.RootCAs = pool
-	}
-	return config, nil
+	// Namespace tells the other place in the query parameter ns for which host
+	// it is asked, as Mirror.Namespace does.
+	Namespace bool
+	// Blocked, when it is not empty, refuses every operation there with
+	// ErrBlocked. It says who blocks, as in "/etc/containers/registries.conf:7".
+	Blocked string
 }
 
 // plainHTTP decides the scheme once and for all: there is no falling back.

@@ -68,7 +68,7 @@ func TestHostConfigErrors(t *testing.T) {
 			return registry.HostConfig{PlainHTTP: true, TLS: &registry.TLS{}}, nil
 		},
 	} {
-		client, err := registry.NewClient(&registry.Options{Hosts: hosts})
+		client, err := registry.NewClient(impatient(&registry.Options{Hosts: hosts}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := server(t, &registrytest.Options{Auth: scheme, Users: map[string]string{"me": "canary"}})
 			store := auth.NewMemoryStore()
-			client, err := registry.NewClient(&registry.Options{Credentials: store})
+			client, err := registry.NewClient(impatient(&registry.Options{Credentials: store}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,7 +158,7 @@ func TestLogin(t *testing.T) {
 			}
 		})
 	}
-	client, err := registry.NewClient(nil)
+	client, err := registry.NewClient(impatient(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

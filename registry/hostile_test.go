@@ -24,7 +24,7 @@ func hostile(t *testing.T, handler http.HandlerFunc) *registry.Repository {
 	t.Helper()
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
-	client, err := registry.NewClient(nil)
+	client, err := registry.NewClient(impatient(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestRedirectsShowNoSignature(t *testing.T) {
 func TestRepositoryNamedAsARoute(t *testing.T) {
 	s := server(t, &registrytest.Options{Auth: registrytest.Bearer, AnonymousPull: true})
 	open := server(t, nil)
-	client, err := registry.NewClient(nil)
+	client, err := registry.NewClient(impatient(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

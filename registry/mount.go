@@ -19,9 +19,10 @@ func (r *Repository) WithSource(from Reference) *Repository {
 	if !SameRegistry(r.ref, from) || from.Repository == r.ref.Repository || from.Repository == r.mounts {
 		return r
 	}
-	other := &Repository{client: r.client, ref: r.ref, plainHTTP: r.plainHTTP, actions: r.actions, mounts: from.Repository}
+	other := *r
+	other.mounts = from.Repository
 	other.connect()
-	return other
+	return &other
 }
 
 // SameRegistry tells whether two references are at one registry, under

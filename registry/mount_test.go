@@ -29,7 +29,7 @@ func TestMount(t *testing.T) {
 			options := &registry.Options{Credentials: auth.Static(auth.Resource{Host: s.Host}, auth.Credential{Username: "me", Password: auth.NewSecret("canary")})}
 			from := repository(t, s, options)
 			_, layer := artifact(t, from, "1", "content")
-			client, err := registry.NewClient(options)
+			client, err := registry.NewClient(impatient(options))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -56,7 +56,7 @@ func (c *Client) Capabilities(ctx context.Context, ref Reference) (Capabilities,
 	} {
 		known, now := c.known.of(e.repo.ref.Host)
 		if err := probe(ctx, known, now); err != nil {
-			return Capabilities{}, withURL(WrapError(op, Reference{}, err), c.apiURL(e.repo.ref.Host, e.repo.plainHTTP))
+			return Capabilities{}, withURL(WrapError(op, Reference{}, err), e.baseURL())
 		}
 	}
 	known, _ := c.known.of(e.repo.ref.Host)
@@ -100,7 +100,10 @@ func (p *prober) base(ctx context.Context, known Capabilities, now time.Time) er
 	if known.Authentication.fresh(now, "") {
 		return nil
 	}
-	resp, err := p.ask(ctx, p.client.unsigned, http.MethodGet, p.client.apiURL(p.engine.repo.ref.Host, p.engine.repo.plainHTTP), nil)
+	asNobody := func(req *http.Request) (*http.Response, error) {
+		return p.client.unsigned(p.engine.at(p.engine.repo.route.origin, req))
+	}
+	resp, err := p.ask(ctx, asNobody, http.MethodGet, p.engine.baseURL(), nil)
 	if err != nil {
 		return err
 	}
@@ -140,7 +143,7 @@ func (p *prober) extensions(ctx context.Context, known Capabilities, now time.Ti
 	if known.Extensions.fresh(now, "") {
 		return nil
 	}
-	u := p.client.apiURL(p.engine.repo.ref.Host, p.engine.repo.plainHTTP)
+	u := p.engine.baseURL()
 	u.Path += "_oci/ext/discover"
 	resp, err := p.ask(ctx, p.engine.once, http.MethodGet, u, nil)
 	if err != nil {
@@ -190,7 +193,7 @@ func (p *prober) catalog(ctx context.Context, known Capabilities, now time.Time)
 	if err != nil {
 		return err
 	}
-	u := p.client.apiURL(e.repo.ref.Host, e.repo.plainHTTP)
+	u := e.baseURL()
 	u.Path += "_catalog"
 	u.RawQuery = "n=1"
 	resp, err := p.ask(ctx, e.once, http.MethodGet, u, nil)

@@ -1,12 +1,10 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"mime"
 	"net/http"
@@ -154,10 +152,7 @@ func Referrers(ctx context.Context, lister ReferrerLister, desc ocispec.Descript
 // repairReferrers turns whatever means that there is no such API into a plain
 // 404, and reads a list within the limits of a manifest: it is one, and as
 // little trusted.
-func repairReferrers(resp *http.Response) (*http.Response, error) {
-	asked := original(resp.Request)
-	elsewhere := !sameOrigin(asked.URL, resp.Request.URL)
-	resp.Request = asked
+func repairReferrers(resp *http.Response, elsewhere bool) (*http.Response, error) {
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusNotImplemented:
@@ -168,9 +163,8 @@ func repairReferrers(resp *http.Response) (*http.Response, error) {
 		}
 		return resp, nil
 	}
-	defer resp.Body.Close()
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	content, err := limit.ReadAll(resp.Body, maxManifest)
+	content, err := readAnswer(resp)
 	if err != nil {
 		return nil, fmt.Errorf("list of referrers: %w", err)
 	}
@@ -182,8 +176,6 @@ func repairReferrers(resp *http.Response) (*http.Response, error) {
 		return nil, fmt.Errorf("list of referrers: %w", err)
 	}
 	resp.Header.Set("Content-Type", ocispec.MediaTypeImageIndex)
-	resp.ContentLength = int64(len(content))
-	resp.Body = io.NopCloser(bytes.NewReader(content))
 	return resp, nil
 }
 

@@ -26,11 +26,22 @@ var errNotRegistry = errors.New("the answer is an HTML page, not a registry's: a
 // errTLSExpected is how a TLS port answers plain HTTP.
 var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTTP, as is done for loopback hosts without TLS settings and for hosts configured so")
 
-// repair makes the response of a registry what the spec promises, so that
-// what reads it need not know better.
-func (e engine) repair(resp *http.Response) (*http.Response, error) {
-	if _, ok := e.object(original(resp.Request), "referrers"); ok {
-		return repairReferrers(resp)
+// errBroken is about a connection that broke while an answer was read.
+var errBroken = errors.New("the connection broke")
+
+// maxAnswer bounds what is read of an answer that is not a blob: a manifest, or
+// a page of a list.
+const maxAnswer = maxManifest
+
+// repair makes the response of an endpoint what the spec promises, so that
+// what reads it need not know better. It answers asked, which decides, not
+// where redirects ended; and messages that name the request must not show the
+// signed URL of a storage service.
+func (e engine) repair(asked *http.Request, resp *http.Response) (*http.Response, error) {
+	elsewhere := !sameOrigin(original(resp.Request).URL, resp.Request.URL)
+	if _, ok := e.object(asked, "referrers"); ok {
+		resp.Request = asked
+		return repairReferrers(resp, elsewhere)
 	}
 	if isHTML(resp) && resp.StatusCode < 400 {
 		drain(resp.Body)
@@ -40,26 +51,45 @@ func (e engine) repair(resp *http.Response) (*http.Response, error) {
 		drain(resp.Body)
 		return nil, errTLSExpected
 	}
-	if resp.Request.Method != http.MethodGet && resp.Request.Method != http.MethodHead {
+	if !isRead(asked) {
 		return resp, nil
 	}
-	// What was asked for decides, not where redirects ended; and messages that
-	// name the request must not show the signed URL of a storage service.
-	resp.Request = original(resp.Request)
-	if resp.StatusCode != http.StatusOK || resp.Request.Method == http.MethodHead {
+	resp.Request = asked
+	if asked.Method == http.MethodHead || resp.StatusCode >= 300 {
 		return resp, nil
 	}
-	if reference, ok := e.object(resp.Request, "manifests"); ok {
-		return repairManifest(resp, reference)
-	}
-	if _, ok := e.object(resp.Request, "blobs"); ok {
+	if _, ok := e.object(asked, "blobs"); ok {
 		// The reader verifies what comes; what the headers say of it adds
 		// nothing but ways to fail without a typed error.
 		resp.Header.Del("Docker-Content-Digest")
 		resp.Header.Del("Accept-Ranges")
-		resp.ContentLength = -1
+		return resp, nil
+	}
+	content, err := readAnswer(resp)
+	if err != nil {
+		return nil, err
+	}
+	if reference, ok := e.object(asked, "manifests"); ok && resp.StatusCode == http.StatusOK {
+		return repairManifest(resp, content, reference)
 	}
 	return resp, nil
+}
+
+// readAnswer reads the body of an answer whole, so that what breaks off can be
+// asked for again, and puts what it read in its place.
+func readAnswer(resp *http.Response) ([]byte, error) {
+	content, err := limit.ReadAll(stallGuard(resp.Body), maxAnswer)
+	resp.Body.Close()
+	if errors.Is(err, limit.ErrExceeded) {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBroken, err)
+	}
+	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
+	resp.ContentLength = int64(len(content))
+	resp.Body = io.NopCloser(bytes.NewReader(content))
+	return content, nil
 }
 
 // speaksTLS recognises how TLS ports of Go and of nginx answer plain HTTP; Go's
@@ -84,30 +114,39 @@ func original(req *http.Request) *http.Request {
 	return req
 }
 
-// repairManifest reads the manifest, whose length some registries do not tell,
-// and holds it against its digests: that of the request, and the header's.
-func repairManifest(resp *http.Response, reference string) (*http.Response, error) {
-	defer resp.Body.Close()
-	content, err := limit.ReadAll(resp.Body, maxManifest)
-	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
-	}
+// misnamedError is about a manifest that is not what the header of its answer
+// says, where nothing else says what it should be.
+type misnamedError struct {
+	mismatch *verify.Error
+	content  digest.Digest
+	response *http.Response // under the digest of its content
+}
+
+func (e *misnamedError) Error() string { return e.mismatch.Error() }
+func (e *misnamedError) Unwrap() error { return e.mismatch }
+
+// repairManifest holds a manifest against its digests: that of the request, or
+// else the header's.
+func repairManifest(resp *http.Response, content []byte, reference string) (*http.Response, error) {
 	want := digest.Digest(reference) // holds a digest, or a tag that is none
-	if want.Validate() != nil {
+	byDigest := want.Validate() == nil
+	if !byDigest {
 		want = digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-		if want.Validate() != nil {
-			want = digest.FromBytes(content)
-		}
 	}
-	if got := want.Algorithm().FromBytes(content); got != want {
-		size := int64(len(content))
-		return nil, &verify.Error{Want: want, Got: got, WantSize: size, GotSize: size}
+	if want.Validate() != nil {
+		want = digest.FromBytes(content)
 	}
-	resp.Header.Set("Docker-Content-Digest", want.String())
-	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
-	resp.ContentLength = int64(len(content))
-	resp.Body = io.NopCloser(bytes.NewReader(content))
-	return resp, nil
+	got := want.Algorithm().FromBytes(content)
+	resp.Header.Set("Docker-Content-Digest", got.String())
+	if got == want {
+		return resp, nil
+	}
+	size := int64(len(content))
+	mismatch := &verify.Error{Want: want, Got: got, WantSize: size, GotSize: size}
+	if byDigest {
+		return nil, mismatch
+	}
+	return nil, &misnamedError{mismatch: mismatch, content: got, response: resp}
 }
 
 // checkHead holds the digest that a HEAD answers with against the one that was

@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync/atomic"
@@ -24,11 +27,11 @@ import (
 // ErrRateLimited, ErrUnavailable, or the context's error, beside what it says
 // itself.
 type Repository struct {
-	client    *Client
-	ref       Reference
-	plainHTTP bool
-	actions   []string
-	mounts    string // the repository from which blobs will be mounted; may be empty
+	client  *Client
+	ref     Reference
+	route   route
+	actions []string
+	mounts  string // the repository from which blobs will be mounted; may be empty
 
 	remote      *remote.Repository
 	noReferrers *atomic.Bool // it was found out that there is no API for them
@@ -55,7 +58,7 @@ func (r *Repository) engine(e engine) *remote.Repository {
 	return &remote.Repository{
 		Client:    e,
 		Reference: orasregistry.Reference{Registry: apiHost(r.ref.Host), Repository: r.ref.Repository},
-		PlainHTTP: r.plainHTTP,
+		PlainHTTP: r.route.origin.plainHTTP,
 	}
 }
 
@@ -75,9 +78,10 @@ func (r *Repository) Reference() Reference { return r.ref }
 // all of them. A push that begins by looking would otherwise fetch a token to
 // pull and then another to push.
 func (r *Repository) WithActions(actions ...string) *Repository {
-	other := &Repository{client: r.client, ref: r.ref, plainHTTP: r.plainHTTP, actions: slices.Clone(actions), mounts: r.mounts}
+	other := *r
+	other.actions = slices.Clone(actions)
 	other.connect()
-	return other
+	return &other
 }
 
 // Resolve answers which manifest a tag or a digest names, with one HEAD, and
@@ -111,9 +115,23 @@ func (r *Repository) FetchReference(ctx context.Context, reference string) (ocis
 }
 
 // Fetch opens a manifest or a blob with one GET; target's media type tells
-// which. The reader verifies size and digest by its end; the caller closes
-// it. Matches ErrNotFound, ErrDigestMismatch.
+// which. The reader verifies size and digest by its end, and goes on after a
+// connection that broke; the caller closes it. Matches ErrNotFound,
+// ErrDigestMismatch. Where the latter has a Mirror, fetching again finds the
+// content elsewhere; a blob of up to 1 MiB is fetched again here.
 func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
+	if err := target.Digest.Validate(); err != nil {
+		return nil, WrapError("fetch", r.ref, fmt.Errorf("%w: digest %.100q: %w", ErrInvalidReference, target.Digest, err))
+	}
+	for range r.route.mirrors {
+		if target.Size > maxHeld {
+			break
+		}
+		rc, err := r.hold(ctx, target)
+		if !FromMirror(err) {
+			return rc, err
+		}
+	}
 	rc, err := r.open(ctx, target)
 	if err != nil {
 		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
@@ -121,19 +139,42 @@ func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.R
 	return r.verified(target, rc)
 }
 
+// maxHeld is up to which size content is read whole where a mirror might give
+// a wrong one: configs, signatures and bills of material, not archives.
+const maxHeld = 1 << 20
+
+// hold fetches content and verifies it before it hands it out.
+func (r *Repository) hold(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
+	rc, err := r.open(ctx, target)
+	if err != nil {
+		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
+	}
+	defer rc.Close()
+	v, err := r.verified(target, rc)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(v)
+	if err != nil {
+		return nil, err
+	}
+	return r.verified(target, io.NopCloser(bytes.NewReader(data)))
+}
+
 // open asks for a manifest as for a reference: with every media type, since
 // the digest decides, not what the registry calls it today.
 func (r *Repository) open(ctx context.Context, target ocispec.Descriptor) (io.ReadCloser, error) {
 	if !ocijson.IsManifest(target.MediaType) {
-		return r.remote.Blobs().Fetch(ctx, target)
+		return r.download(ctx, target)
 	}
 	_, rc, err := r.remote.FetchReference(ctx, target.Digest.String())
 	return rc, err
 }
 
-// Exists tells whether the registry has a manifest or a blob, with one HEAD.
+// Exists tells whether the registry has a manifest or a blob, with one HEAD of
+// the origin: a mirror has what the origin need not have.
 func (r *Repository) Exists(ctx context.Context, target ocispec.Descriptor) (bool, error) {
-	ok, err := r.remote.Exists(ctx, target)
+	ok, err := r.engine(engine{repo: r, originOnly: true}).Exists(ctx, target)
 	return ok, WrapError("check", r.ref.WithDigest(target.Digest), err)
 }
 
@@ -199,12 +240,12 @@ func (r *Repository) verified(desc ocispec.Descriptor, rc io.ReadCloser) (io.Rea
 		rc.Close()
 		return nil, WrapError("fetch", r.ref, err)
 	}
-	return &body{v: v, Closer: rc, ref: r.ref.WithDigest(desc.Digest)}, nil
+	return &body{v: v, ReadCloser: rc, ref: r.ref.WithDigest(desc.Digest)}, nil
 }
 
 type body struct {
 	v *verify.Reader
-	io.Closer
+	io.ReadCloser
 	ref Reference
 }
 
@@ -213,8 +254,18 @@ func (b *body) Verifying() *verify.Reader { return b.v }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.v.Read(p)
-	if err != nil && err != io.EOF {
-		err = WrapError("fetch", b.ref, err)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	mirror := ""
+	if d, ok := b.ReadCloser.(*download); ok && errors.Is(err, verify.ErrMismatch) {
+		mirror = d.lied(err)
+	}
+	err = WrapError("fetch", b.ref, err)
+	if e, ok := errors.AsType[*Error](err); ok && mirror != "" {
+		told := *e
+		told.Mirror, told.Hint = mirror, "the mirror is passed over from now on: fetch it again"
+		err = &told
 	}
 	return n, err
 }

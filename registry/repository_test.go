@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -28,7 +29,7 @@ import (
 // repository opens team/app on the server.
 func repository(t *testing.T, s *registrytest.Server, options *registry.Options) *registry.Repository {
 	t.Helper()
-	client, err := registry.NewClient(options)
+	client, err := registry.NewClient(impatient(options))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +38,18 @@ func repository(t *testing.T, s *registrytest.Server, options *registry.Options)
 		t.Fatal(err)
 	}
 	return repo
+}
+
+// impatient options try failures again as often as the default and sooner.
+func impatient(options *registry.Options) *registry.Options {
+	var o registry.Options
+	if options != nil {
+		o = *options
+	}
+	if o.Retry.Wait == 0 {
+		o.Retry.Wait = time.Millisecond
+	}
+	return &o
 }
 
 func server(t *testing.T, options *registrytest.Options) *registrytest.Server {

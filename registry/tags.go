@@ -53,7 +53,7 @@ func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []strin
 
 // listURL is the address of a list of the repository, or of an object in it.
 func (r *Repository) listURL(path string) *url.URL {
-	u := r.client.apiURL(r.ref.Host, r.plainHTTP)
+	u := r.client.apiURL(r.ref.Host, r.route.origin.plainHTTP)
 	u.Path += r.ref.Repository + "/" + path
 	return u
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -32,6 +33,7 @@ const maxHosts = 512
 type hosts struct {
 	configure func(host string) (HostConfig, error)
 	base      http.RoundTripper // replaces all of it when set
+	maxWait   time.Duration     // see Retry
 
 	mu   sync.Mutex
 	made map[string]hostEntry
@@ -40,6 +42,7 @@ type hosts struct {
 type hostEntry struct {
 	config    HostConfig
 	transport *http.Transport
+	gate      *gate
 	err       error
 }
 
@@ -73,7 +76,7 @@ func (h *hosts) build(host string) hostEntry {
 		e.config, e.err = h.configure(configName(host))
 	}
 	if e.err == nil {
-		e.err = e.config.validate()
+		e.err = e.config.Validate()
 	}
 	if e.err == nil {
 		e.transport, e.err = e.config.transport(nil)
@@ -81,6 +84,7 @@ func (h *hosts) build(host string) hostEntry {
 	if e.err != nil {
 		e.err = fmt.Errorf("configuration of host %s: %w", configName(host), e.err)
 	}
+	e.gate = newGate(e.config, h.maxWait)
 	return e
 }
 
@@ -98,7 +102,7 @@ func (c HostConfig) transport(control dialControl) (*http.Transport, error) {
 	}
 	return &http.Transport{
 		Proxy:                 proxy,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, ControlContext: control}).DialContext,
+		DialContext:           (&net.Dialer{Timeout: cmp.Or(c.DialTimeout, dialTimeout), ControlContext: control}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   tlsTimeout,
 		ResponseHeaderTimeout: headerTimeout,
@@ -123,14 +127,52 @@ func (h *hosts) proxy(req *http.Request) (*url.URL, error) {
 
 // RoundTrip sends req over the transport of the host that it goes to.
 func (h *hosts) RoundTrip(req *http.Request) (*http.Response, error) {
-	if h.base != nil {
-		return h.base.RoundTrip(req)
-	}
 	e := h.lookup(req.URL.Host)
 	if e.err != nil {
-		return nil, e.err
+		return refuse(req, e.err)
 	}
-	return e.transport.RoundTrip(req)
+	if h.base != nil {
+		return e.send(h.base, req)
+	}
+	return e.send(e.transport, req)
+}
+
+// refuse ends a request that is not sent, as every RoundTripper must.
+func refuse(req *http.Request, err error) (*http.Response, error) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	return nil, err
+}
+
+// send makes one request to the host, when it is its turn. What the host alone
+// may see is put in here, beneath redirects, so that it goes nowhere else.
+func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+	leave, err := e.gate.enter(req)
+	if err != nil {
+		return refuse(req, err)
+	}
+	if e.config.UserAgent != "" || len(e.config.Header) > 0 {
+		req = req.Clone(req.Context())
+		for name, values := range e.config.Header {
+			req.Header[http.CanonicalHeaderKey(name)] = values
+		}
+		if e.config.UserAgent != "" {
+			req.Header.Set("User-Agent", e.config.UserAgent)
+		}
+	}
+	resp, err := next.RoundTrip(req)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	if resp.StatusCode >= 400 {
+		if d := retryAfter(resp.Header, time.Now()); d > 0 {
+			e.gate.leaveAlone(d)
+		}
+	}
+	resp.Body = &placed{resp.Body, leave}
+	return resp, nil
 }
 
 // controlled makes a transport like h whose every dial asks control first. Its
@@ -153,7 +195,7 @@ type controlledHosts struct {
 func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := c.hosts.lookup(req.URL.Host)
 	if e.err != nil {
-		return nil, e.err
+		return refuse(req, e.err)
 	}
 	c.mu.Lock()
 	t, ok := c.made[req.URL.Host]
@@ -169,7 +211,7 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.mu.Unlock()
 	if e.err != nil {
-		return nil, e.err
+		return refuse(req, e.err)
 	}
-	return t.RoundTrip(req)
+	return e.send(t, req)
 }

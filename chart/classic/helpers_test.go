@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -183,6 +184,7 @@ func newClient(t testing.TB, cacheDir string, quays ...*quay) *chart.Client {
 		}
 		trusted[q.host()] = tls
 	}
+	options.Retry.Wait = time.Millisecond
 	r, err := registry.NewClient(options)
 	if err != nil {
 		t.Fatal(err)

@@ -1,89 +1,112 @@
 package registrytest
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"strings"
+	"sync"
+
+	"cuelabs.dev/go/oci/ociregistry"
+	"cuelabs.dev/go/oci/ociregistry/ocimem"
+	"cuelabs.dev/go/oci/ociregistry/ociserver"
+	"github.com/opencontainers/go-digest"
 )
 
-// conforming stands before the server and answers as the OCI distribution
-// spec says where the server, at the version in use, does not: a manifest that
-// is no JSON or names a blob that is not there is the client's error, 400 with
-// its code, lists are never null, and a blob that cannot be mounted is one to
-// upload.
-func conforming(next http.Handler, options Options) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		switch {
-		case req.Method == http.MethodPut && Manifests(req):
-			putManifest(next, w, req, options.NoReferrers)
-		case strings.HasSuffix(req.URL.Path, "/tags/list"):
-			listTags(next, w, req)
-		case req.Method == http.MethodPost && mountFrom(req) != "":
-			mount(next, w, req, options.NoMount)
-		default:
-			next.ServeHTTP(w, req)
-		}
-	})
+// handler is the registry itself. It stands before ociserver and answers as
+// the OCI distribution spec says where that, at the version in use, does not:
+// lists are never null and know n=0, ranges may be suffixes, a manifest that is
+// no JSON, is too large or names what is not here is the client's error, a blob
+// that cannot be mounted is one to upload, uploads can be cancelled, and with a
+// manifest go its tags. In each place it does otherwise where an option says so.
+type handler struct {
+	server  *Server
+	options *Options
+	mem     *ocimem.Registry
+	oci     http.Handler
+	uploads sessions
+
+	mu     sync.Mutex
+	tags   map[string][]string    // sorted lists, until something is written
+	lost   map[digest.Digest]bool // blobs that are gone, though HEAD says otherwise
+	tagged sync.Mutex             // held while a tag is looked at and moved
 }
 
-func putManifest(next http.Handler, w http.ResponseWriter, req *http.Request, noReferrers bool) {
-	content, err := io.ReadAll(req.Body)
-	if err != nil || !json.Valid(content) {
-		writeError(w, http.StatusBadRequest, "MANIFEST_INVALID", "no JSON")
+func newHandler(s *Server) *handler {
+	// What passes through has its manifests before their blobs.
+	mem := ocimem.NewWithConfig(&ocimem.Config{LaxChildReferences: s.options.Upstream != ""})
+	return &handler{
+		server:  s,
+		options: &s.options,
+		mem:     mem,
+		oci:     ociserver.New(mem, &ociserver.Options{DisableSinglePostUpload: !s.options.Uploads.SinglePost}),
+		uploads: sessions{open: map[string]*session{}},
+		tags:    map[string][]string{},
+		lost:    map[digest.Digest]bool{},
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if !h.options.NoAPIVersion {
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	}
+	r := routeOf(req)
+	if h.options.UnknownStatus != 0 && r.repository != "" && reads(req) && !h.knows(req, r.repository) {
+		h.refuse(w, req, h.options.UnknownStatus)
 		return
 	}
-	req.Body = io.NopCloser(bytes.NewReader(content))
-	rec := httptest.NewRecorder()
-	next.ServeHTTP(rec, req)
-	if rec.Code == http.StatusInternalServerError {
-		writeError(w, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", "the manifest names what is not here")
+	if h.options.Upstream != "" && reads(req) {
+		h.pullThrough(req, r)
+	}
+	h.route(w, req, r)
+}
+
+func (h *handler) route(w http.ResponseWriter, req *http.Request, r route) {
+	switch {
+	case req.URL.Path == "/v2/" || req.URL.Path == "/v2":
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte("{}"))
+	case req.URL.Path == catalogPath && req.Method == http.MethodGet:
+		h.listRepositories(w, req)
+	case r.kind == "tags" && req.Method == http.MethodGet:
+		h.listTags(w, req, r)
+	case r.kind == "referrers" && req.Method == http.MethodGet:
+		h.listReferrers(w, req, r)
+	case r.kind == "manifests" && reads(req):
+		h.serveManifest(w, req, r)
+	case r.kind == "manifests" && req.Method == http.MethodPut:
+		h.putManifest(w, req, r)
+	case r.kind == "blobs" && reads(req):
+		h.serveBlob(w, req, r)
+	case r.kind == "uploads":
+		h.upload(w, req, r)
+	case (r.kind == "manifests" || r.kind == "blobs") && req.Method == http.MethodDelete:
+		h.delete(w, req, r)
+	default:
+		h.oci.ServeHTTP(w, req)
+	}
+}
+
+func reads(req *http.Request) bool {
+	return req.Method == http.MethodGet || req.Method == http.MethodHead
+}
+
+// knows tells whether there is such a repository.
+func (h *handler) knows(req *http.Request, repository string) bool {
+	for _, err := range h.mem.Tags(req.Context(), repository, "") {
+		return err == nil
+	}
+	return true
+}
+
+// refuse answers in place of the truth, 401 with a challenge that will be
+// repeated whatever the client brings.
+func (h *handler) refuse(w http.ResponseWriter, req *http.Request, status int) {
+	if status == http.StatusUnauthorized {
+		scope, _ := wantedScope(req)
+		h.server.challenge(w, []string{scope})
 		return
 	}
-	if noReferrers {
-		rec.Header().Del("OCI-Subject") // it says that the referrers API knows
-	}
-	copyAnswer(w, rec, rec.Body.Bytes())
+	writeError(w, status, codeFor(status), "as configured")
 }
 
-// mountFrom is the repository from which a request mounts a blob, or "".
-func mountFrom(req *http.Request) string {
-	if !strings.HasSuffix(req.URL.Path, "/blobs/uploads/") || !req.URL.Query().Has("mount") {
-		return ""
-	}
-	return req.URL.Query().Get("from")
-}
-
-// mount begins an upload where the server has nothing to mount (OCI
-// distribution spec 1.1, Mounting a blob from another repository).
-func mount(next http.Handler, w http.ResponseWriter, req *http.Request, never bool) {
-	if !never {
-		rec := httptest.NewRecorder()
-		next.ServeHTTP(rec, req)
-		if rec.Code != http.StatusNotFound {
-			copyAnswer(w, rec, rec.Body.Bytes())
-			return
-		}
-	}
-	plain := req.Clone(req.Context())
-	plain.URL.RawQuery = ""
-	next.ServeHTTP(w, plain)
-}
-
-func listTags(next http.Handler, w http.ResponseWriter, req *http.Request) {
-	rec := httptest.NewRecorder()
-	next.ServeHTTP(rec, req)
-	content := bytes.Replace(rec.Body.Bytes(), []byte(`"tags":null`), []byte(`"tags":[]`), 1)
-	rec.Header().Del("Content-Length")
-	copyAnswer(w, rec, content)
-}
-
-func copyAnswer(w http.ResponseWriter, rec *httptest.ResponseRecorder, content []byte) {
-	for name, values := range rec.Header() {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(rec.Code)
-	w.Write(content)
-}
+// fail answers with what ocimem says.
+func fail(w http.ResponseWriter, err error) { _ = ociregistry.WriteError(w, err) }

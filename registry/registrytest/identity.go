@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -38,23 +37,35 @@ func (s *Server) authorized(w http.ResponseWriter, req *http.Request) bool {
 		if s.known(req) || (s.options.AnonymousPull && pull) {
 			return true
 		}
-		w.Header().Set("WWW-Authenticate", `Basic realm="registrytest"`)
-		writeError(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
-		return false
 	case Bearer:
 		token, _ := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
 		if !slices.ContainsFunc(scopes, func(scope string) bool { return !s.tokens.allows(token, scope) }) {
 			return true
 		}
-		challenge := fmt.Sprintf(`Bearer realm="%s%s",service="registrytest"`, s.URL, tokenPath)
-		if scope != "" {
-			challenge += fmt.Sprintf(`,scope="%s"`, strings.Join(scopes, " "))
-		}
-		w.Header().Set("WWW-Authenticate", challenge)
-		writeError(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+	default:
+		return true
+	}
+	if status := s.options.RefusalStatus; status != 0 && req.Header.Get("Authorization") != "" {
+		writeError(w, status, codeFor(status), "these credentials do not suffice")
 		return false
 	}
-	return true
+	s.challenge(w, scopes)
+	return false
+}
+
+// challenge answers 401 and says how to come back.
+func (s *Server) challenge(w http.ResponseWriter, scopes []string) {
+	switch s.options.Auth {
+	case Basic:
+		w.Header().Set("WWW-Authenticate", `Basic realm="registrytest"`)
+	case Bearer:
+		challenge := fmt.Sprintf(`Bearer realm="%s",service="registrytest"`, s.Realm)
+		if scope := strings.TrimSpace(strings.Join(scopes, " ")); scope != "" {
+			challenge += fmt.Sprintf(`,scope="%s"`, scope)
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	writeError(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 }
 
 // wantedScope is what a request needs, in the form of the token protocol.
@@ -67,8 +78,8 @@ func wantedScope(req *http.Request) (scope string, pull bool) {
 	if name == "_catalog" {
 		return "registry:catalog:*", false
 	}
-	if repository, _, ok := splitPath(req.URL.Path); ok {
-		name = repository
+	if r := routeOf(req); r.repository != "" {
+		name = r.repository
 	}
 	if pull {
 		return "repository:" + name + ":pull", true
@@ -77,19 +88,6 @@ func wantedScope(req *http.Request) (scope string, pull bool) {
 		return "repository:" + name + ":delete", false
 	}
 	return "repository:" + name + ":pull,push", false
-}
-
-// routes are the paths below a repository (OCI distribution spec, Endpoints).
-var routes = regexp.MustCompile(`^/v2/(.+)/(?:(manifests|referrers)/[^/]+|(blobs)/(?:uploads/[^/]*|[^/]+)|(tags)/list)$`)
-
-// splitPath cuts the path of a request into the repository and what of it is
-// meant: manifests, blobs, tags or referrers.
-func splitPath(path string) (repository, kind string, ok bool) {
-	m := routes.FindStringSubmatch(path)
-	if m == nil {
-		return "", "", false
-	}
-	return m[1], m[2] + m[3] + m[4], true
 }
 
 func (s *Server) known(req *http.Request) bool {

@@ -12,7 +12,18 @@ type Request struct {
 	Status              int   // 0: the connection was cut
 	Received, Sent      int64 // bytes of the request's and the response's body
 	Authorization       bool  // whether one was sent
+	Host                string
+	ClientCertificate   bool // whether the client showed one
+
+	header http.Header
 }
+
+// Header is the value of one header of the request, the first one; "" if there
+// is none. Host is a field of its own.
+func (r Request) Header(name string) string { return r.header.Get(name) }
+
+// Headers are all of them. The caller owns the copy.
+func (r Request) Headers() http.Header { return r.header.Clone() }
 
 // String is the method, path and status of the request.
 func (r Request) String() string { return fmt.Sprintf("%s %s %d", r.Method, r.Path, r.Status) }
@@ -23,21 +34,16 @@ func (r Request) Token() bool { return r.Path == tokenPath }
 // Requests returns what was asked since the start or the last Reset, in the
 // order of arrival. A request that is still being served has what it has so
 // far.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Request, len(s.log))
-	for i, r := range s.log {
-		all[i] = r.snapshot()
-	}
-	return all
-}
+func (s *Server) Requests() []Request { return s.log.requests() }
 
-// Reset forgets the requests so far.
+// Reset forgets the requests so far, those to the storage too, and the most
+// connections.
 func (s *Server) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log = nil
+	s.log.reset()
+	s.most.Store(s.open.Load())
+	if s.Storage != nil {
+		s.Storage.log.reset()
+	}
 }
 
 // Cost sums up requests.

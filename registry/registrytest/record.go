@@ -2,8 +2,8 @@ package registrytest
 
 import (
 	"io"
-	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,16 +17,42 @@ type record struct {
 	received, sent atomic.Int64
 }
 
-func (s *Server) record(req *http.Request) *record {
+// ledger is the log of one or more listeners.
+type ledger struct {
+	mu  sync.Mutex
+	all []*record
+}
+
+// enter writes a request down and returns what counts its bytes.
+func (l *ledger) enter(w http.ResponseWriter, req *http.Request) (http.ResponseWriter, *http.Request) {
 	r := &record{
-		request: Request{Method: req.Method, Path: req.URL.Path, Query: req.URL.RawQuery,
-			Authorization: req.Header.Get("Authorization") != ""},
+		request: Request{Method: req.Method, Path: req.URL.Path, Query: req.URL.RawQuery, Host: req.Host,
+			Authorization:     req.Header.Get("Authorization") != "",
+			ClientCertificate: req.TLS != nil && len(req.TLS.PeerCertificates) > 0,
+			header:            req.Header.Clone()},
 		bodiless: req.Method == http.MethodHead,
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log = append(s.log, r)
-	return r
+	l.mu.Lock()
+	l.all = append(l.all, r)
+	l.mu.Unlock()
+	req.Body = &countingBody{req.Body, r}
+	return &countingWriter{ResponseWriter: w, rec: r}, req
+}
+
+func (l *ledger) requests() []Request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]Request, len(l.all))
+	for i, r := range l.all {
+		all[i] = r.snapshot()
+	}
+	return all
+}
+
+func (l *ledger) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = nil
 }
 
 func (r *record) snapshot() Request {
@@ -70,8 +96,5 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// hijack lets a fault cut the connection.
-func (w *countingWriter) hijack() (net.Conn, error) {
-	conn, _, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	return conn, err
-}
+// Unwrap lets http.ResponseController through: a fault cuts the connection.
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

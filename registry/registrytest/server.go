@@ -7,53 +7,17 @@
 package registrytest
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"cuelabs.dev/go/oci/ociregistry/ocimem"
-	"cuelabs.dev/go/oci/ociregistry/ociserver"
 )
-
-// Auth is the authentication scheme of a Server.
-type Auth int
-
-// The schemes.
-const (
-	Open   Auth = iota // everyone may do everything
-	Basic              // HTTP basic authentication (RFC 7617)
-	Bearer             // tokens from a token service (Docker token authentication)
-)
-
-// Options configure a Server. The zero value is an open registry on plain
-// HTTP without delay.
-type Options struct {
-	// Auth is the scheme; Users are its names and passwords.
-	Auth  Auth
-	Users map[string]string
-	// AnonymousPull lets everyone pull; with Bearer, through a token of an
-	// anonymous request, as public registries do.
-	AnonymousPull bool
-	// TokenLifetime is how long tokens are good. Zero: five minutes.
-	TokenLifetime time.Duration
-	// TLS serves HTTPS with a certificate that Certificate returns.
-	TLS bool
-	// Latency is waited before each answer.
-	Latency time.Duration
-	// PageSize is the most tags in one page. Zero: all.
-	PageSize int
-	// NoReferrers leaves out the referrers API, as distribution does: clients
-	// keep the list under a tag (OCI distribution spec 1.1, Referrers Tag
-	// Schema).
-	NoReferrers bool
-	// NoMount answers each mount of a blob with an upload, as the spec allows.
-	NoMount bool
-}
 
 // Server is a registry listening on a loopback port. It is safe for
 // concurrent use. The caller closes it.
@@ -61,67 +25,128 @@ type Server struct {
 	// URL is the base, "http://127.0.0.1:port"; Host is what stands in
 	// references, "127.0.0.1:port".
 	URL, Host string
+	// Realm is the URL of the token service, with Bearer.
+	Realm string
+	// Storage is the object storage behind the registry; nil where the options
+	// need none.
+	Storage *Storage
 
 	options  Options
 	http     *httptest.Server
-	registry http.Handler
+	realm    *httptest.Server // nil: the same as http
+	registry *handler
 	tokens   tokens
-	faults   atomic.Pointer[Faults]
-
-	mu  sync.Mutex
-	log []*record
+	faults   atomic.Pointer[[]*fault]
+	open     atomic.Int64
+	most     atomic.Int64
+	closing  chan struct{}
+	once     sync.Once // closes closing
+	log      ledger
 }
 
-// New starts a registry. Options may be nil.
+// New starts a registry. Options may be nil; they are copied.
 func New(options *Options) *Server {
-	s := new(Server)
+	s := &Server{closing: make(chan struct{})}
 	if options != nil {
 		s.options = *options
 	}
 	if s.options.TokenLifetime == 0 {
 		s.options.TokenLifetime = 5 * time.Minute
 	}
-	s.registry = conforming(ociserver.New(ocimem.New(), &ociserver.Options{
-		MaxListPageSize:         s.options.PageSize,
-		DisableReferrersAPI:     s.options.NoReferrers,
-		DisableSinglePostUpload: true, // as distribution does, which most registries are built on
-	}), s.options)
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.http.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // broken connections are what it is for
-	if s.options.TLS {
-		s.http.StartTLS()
-	} else {
-		s.http.Start()
+	if s.options.storage() {
+		s.Storage = newStorage(s)
 	}
+	s.registry = newHandler(s)
+	s.http = s.listen(http.HandlerFunc(s.serve), s.count)
 	s.URL = s.http.URL
 	_, s.Host, _ = strings.Cut(s.URL, "://")
+	s.Realm = s.URL + tokenPath
+	if s.options.SplitRealm {
+		s.realm = s.listen(http.HandlerFunc(s.serve), nil)
+		s.Realm = s.realm.URL + tokenPath
+	}
 	return s
 }
 
-// Close ends the server and its connections.
+// listen starts a listener with the server's kind of TLS.
+func (s *Server) listen(h http.Handler, state func(net.Conn, http.ConnState)) *httptest.Server {
+	l := httptest.NewUnstartedServer(h)
+	l.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // broken connections are what it is for
+	l.Config.ConnState = state
+	switch {
+	case s.options.ClientCAs != nil:
+		l.TLS = &tls.Config{ClientCAs: s.options.ClientCAs, ClientAuth: tls.RequireAndVerifyClientCert}
+		l.StartTLS()
+	case s.options.TLS:
+		l.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} // to see who shows one unasked
+		l.StartTLS()
+	default:
+		l.Start()
+	}
+	return l
+}
+
+// Close ends the server and its connections. It may be called again.
 func (s *Server) Close() {
-	s.http.CloseClientConnections()
-	s.http.Close()
+	s.once.Do(func() { close(s.closing) })
+	closeListener(s.http)
+	closeListener(s.realm)
+	if s.Storage != nil {
+		closeListener(s.Storage.http)
+	}
+}
+
+func closeListener(l *httptest.Server) {
+	if l != nil {
+		l.CloseClientConnections()
+		l.Close()
+	}
 }
 
 // Certificate is the root to trust, with TLS; nil without.
 func (s *Server) Certificate() *x509.Certificate { return s.http.Certificate() }
 
+// Connections tells how many connections to the registry are open now, and the
+// most that were since the start or the last Reset.
+func (s *Server) Connections() (open, most int) {
+	return int(s.open.Load()), int(s.most.Load())
+}
+
+func (s *Server) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		now := s.open.Add(1)
+		for most := s.most.Load(); now > most && !s.most.CompareAndSwap(most, now); most = s.most.Load() {
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.open.Add(-1)
+	}
+}
+
 // serve is the whole path of a request: log, delay, faults, identity, registry.
 func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
-	rec := s.record(req)
-	req.Body = &countingBody{req.Body, rec}
-	cw := &countingWriter{ResponseWriter: w, rec: rec}
+	w, req = s.log.enter(w, req)
 	time.Sleep(s.options.Latency)
-	fault := s.faults.Load()
-	if !fault.matches(req) {
-		fault = nil
+	if f := s.faultFor(req, true); f != nil {
+		f.instead(w, req, s.closing)
+		return
 	}
-	switch {
-	case fault.instead(cw):
-	case Tokens(req):
-		s.serveToken(cw, req)
-	case s.authorized(cw, req):
-		fault.serve(s.registry, cw, req)
+	var h http.Handler = s.registry
+	if Tokens(req) {
+		h = http.HandlerFunc(s.serveToken)
+	} else if req.URL.Path == webPath {
+		h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writePage(w) })
+	} else if !s.authorized(w, req) {
+		return
 	}
+	s.answer(h, w, req)
+}
+
+// answer lets h answer, and a fault spoil it.
+func (s *Server) answer(h http.Handler, w http.ResponseWriter, req *http.Request) {
+	if f := s.faultFor(req, false); f != nil {
+		f.serve(h, w, req, s.closing)
+		return
+	}
+	h.ServeHTTP(w, req)
 }

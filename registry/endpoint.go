@@ -1,0 +1,152 @@
+package registry
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// endpoint is a place where a repository is served.
+type endpoint struct {
+	host       string // as in references
+	repository string // as it is called there
+	plainHTTP  bool
+	namespace  string // sent as ns; may be empty
+	mirror     bool
+	tags       bool // a mirror that may resolve tags
+}
+
+// route is where the content of a repository is asked for: at the mirrors, in
+// order, and at the origin.
+type route struct {
+	origin  endpoint
+	mirrors []endpoint
+}
+
+// route finds the endpoints of a repository.
+func (c *Client) route(ref Reference) (route, error) {
+	entry := c.hosts.lookup(apiHost(ref.Host))
+	if entry.err != nil {
+		return route{}, entry.err
+	}
+	r := route{origin: endpoint{host: ref.Host, repository: ref.Repository}}
+	if rule, ok := entry.config.rewrite(ref.Repository); ok {
+		if rule.Blocked != "" {
+			return route{}, fmt.Errorf("%w by %s", ErrBlocked, rule.Blocked)
+		}
+		at, err := rule.move(ref.Repository)
+		if err != nil {
+			return route{}, err
+		}
+		r.origin = endpoint{host: at.Host, repository: at.Repository}
+		if rule.Namespace {
+			r.origin.namespace = ref.Host
+		}
+	}
+	var err error
+	if r.origin.plainHTTP, err = c.plainHTTP(r.origin.host); err != nil {
+		return route{}, err
+	}
+	for _, m := range entry.config.Mirrors {
+		name, ok := m.repository(ref.Repository)
+		if !ok {
+			continue
+		}
+		e := endpoint{host: m.Host, repository: name, mirror: true, tags: m.Tags}
+		if m.Namespace {
+			e.namespace = ref.Host
+		}
+		if e.plainHTTP, err = c.plainHTTP(m.Host); err != nil {
+			return route{}, fmt.Errorf("mirror %s: %w", m.Host, err)
+		}
+		r.mirrors = append(r.mirrors, e)
+	}
+	return r, nil
+}
+
+func (c *Client) plainHTTP(host string) (bool, error) {
+	entry := c.hosts.lookup(apiHost(host))
+	return entry.config.plainHTTP(host), entry.err
+}
+
+// mirrors returns where a request may be sent before the origin: content by
+// digest, and tags where they may. A repository that is opened to be written is
+// its origin alone: what it is asked decides what is sent there.
+func (e engine) mirrors(req *http.Request) []endpoint {
+	r := e.repo.route
+	if len(r.mirrors) == 0 || e.originOnly || !isRead(req) || slices.Contains(e.repo.actions, ActionPush) {
+		return nil
+	}
+	tag := false
+	if reference, ok := e.object(req, "manifests"); ok {
+		tag = digest.Digest(reference).Validate() != nil
+	} else if _, ok := e.object(req, "blobs"); !ok {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.mirrors), func(m endpoint) bool {
+		g := e.repo.client.gateOf(m)
+		return tag && !m.tags || g.isDown() || g.pausing()
+	})
+}
+
+func (c *Client) gateOf(ep endpoint) *gate { return c.hosts.lookup(apiHost(ep.host)).gate }
+
+// at is the request as it is sent to an endpoint.
+func (e engine) at(ep endpoint, req *http.Request) *http.Request {
+	req = req.Clone(req.Context())
+	req.URL.Scheme, req.URL.Host, req.Host = ep.scheme(), apiHost(ep.host), ""
+	moveRepository(req.URL, e.repo.ref.Repository, ep.repository)
+	if ep.namespace != "" {
+		query := req.URL.Query()
+		query.Set("ns", ep.namespace)
+		req.URL.RawQuery = query.Encode()
+	}
+	return req
+}
+
+func (ep endpoint) scheme() string {
+	if ep.plainHTTP {
+		return "http"
+	}
+	return "https"
+}
+
+// moveRepository exchanges the repository that a URL of the API is about.
+func moveRepository(u *url.URL, from, to string) {
+	if rest, ok := strings.CutPrefix(u.Path, "/v2/"+from+"/"); ok && from != to && from != "" {
+		u.Path, u.RawPath = "/v2/"+to+"/"+rest, ""
+	}
+}
+
+// homeward puts the links of an answer in the names that were asked for: what
+// follows them is sent through the engine again.
+func (e engine) homeward(ep endpoint, asked *http.Request, resp *http.Response) {
+	if location := resp.Header.Get("Location"); location != "" {
+		resp.Header.Set("Location", e.home(ep, asked, resp, location))
+	}
+	links := resp.Header.Values("Link")
+	for i, link := range links {
+		start, end := strings.IndexByte(link, '<'), strings.IndexByte(link, '>')
+		if start >= 0 && end > start {
+			links[i] = link[:start+1] + e.home(ep, asked, resp, link[start+1:end]) + link[end:]
+		}
+	}
+}
+
+// home is what a link in an answer of an endpoint is called in the names that
+// were asked for. A link to elsewhere stays what it is.
+func (e engine) home(ep endpoint, asked *http.Request, resp *http.Response, link string) string {
+	u, err := resp.Request.URL.Parse(link)
+	if err != nil {
+		return link
+	}
+	if sameOrigin(u, &url.URL{Scheme: ep.scheme(), Host: apiHost(ep.host)}) {
+		u.Scheme, u.Host = asked.URL.Scheme, asked.URL.Host
+		moveRepository(u, ep.repository, e.repo.ref.Repository)
+	}
+	return u.String()
+}

@@ -1,0 +1,22 @@
+package registrytest
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+)
+
+// chance decides by the seed and the request alone. The caller holds f.mu.
+func (f *fault) chance(req *http.Request) bool {
+	path := req.URL.Path
+	if i := strings.Index(path, "/blobs/uploads/"); i >= 0 {
+		path = path[:i+len("/blobs/uploads/")] // names of sessions are random
+	}
+	key := req.Method + " " + path
+	nth := f.asked[key]
+	f.asked[key]++
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	return rand.New(rand.NewPCG(f.Seed, h.Sum64()+nth)).Float64() < f.Probability
+}
