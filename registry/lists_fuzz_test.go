@@ -77,3 +77,16 @@ func FuzzDecodeNames(f *testing.F) {
 		}
 	})
 }
+
+// FuzzValidTag: the tag that is looked at byte by byte is the one of the spec's
+// grammar.
+func FuzzValidTag(f *testing.F) {
+	for _, tag := range []string{"latest", "1.0.0_b", "", ".a", "-a", "_", "a+b", "a\n", "é", strings.Repeat("a", 128), strings.Repeat("a", 129)} {
+		f.Add(tag)
+	}
+	f.Fuzz(func(t *testing.T, tag string) {
+		if got, want := ValidTag(tag), tagPattern.MatchString(tag); got != want {
+			t.Errorf("ValidTag(%q) = %v, the grammar says %v", tag, got, want)
+		}
+	})
+}

@@ -25,8 +25,7 @@ func names(e engine, key string, most int, sizes []int) pages[string] {
 	}
 }
 
-// decodeNames reads one page, name by name: of what else stands there nothing
-// is kept. A list that is null or missing is empty.
+// decodeNames reads one page; of what else stands there nothing is kept. A list that is null or missing is empty.
 func decodeNames(r io.Reader, key string) ([]string, error) {
 	dec := json.NewDecoder(limit.NewReader(r, maxPage))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -38,15 +37,16 @@ func decodeNames(r io.Reader, key string) ([]string, error) {
 		if err != nil {
 			return nil, noList(err)
 		}
+		var part []string
 		if name != key {
-			var other json.RawMessage
-			err = dec.Decode(&other)
+			err = dec.Decode(new(json.RawMessage))
 		} else {
-			list, err = appendNames(list, dec)
+			err = dec.Decode(&part)
 		}
 		if err != nil {
 			return nil, noList(err)
 		}
+		list = append(list, part...)
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, noList(err)
@@ -55,29 +55,6 @@ func decodeNames(r io.Reader, key string) ([]string, error) {
 		return nil, noList(err)
 	}
 	return list, nil
-}
-
-func appendNames(list []string, dec *json.Decoder) ([]string, error) {
-	start, err := dec.Token()
-	if err != nil || start == nil {
-		return list, err
-	}
-	if start != json.Delim('[') {
-		return nil, errNoList
-	}
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, ok := token.(string)
-		if !ok {
-			return nil, errNoList
-		}
-		list = append(list, name)
-	}
-	_, err = dec.Token()
-	return list, err
 }
 
 // noList says what is wrong with a page; what broke off is no registry's fault
