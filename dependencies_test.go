@@ -58,6 +58,11 @@ var dependencies = map[string]string{
 	"chart/classic": `
 		chart
 	`,
+	"registry/hostfile": `
+		registry
+		github.com/pelletier/go-toml/v2
+		github.com/pelletier/go-toml/v2/unstable
+	`,
 	"registry/layout": `
 		registry
 		github.com/gofrs/flock
@@ -118,6 +123,7 @@ var dependencies = map[string]string{
 		golang.org/x/sys/cpu
 	`,
 	"registry/registrytest": `
+		registry
 		cuelabs.dev/go/oci/ociregistry
 		cuelabs.dev/go/oci/ociregistry/ocimem
 		cuelabs.dev/go/oci/ociregistry/ociref

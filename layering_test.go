@@ -54,7 +54,7 @@ var layers = map[string]layer{
 	"auth":                  {ours: []string{"internal"}, theirs: []string{"github.com/docker/docker-credential-helpers", "github.com/gofrs/flock"}},
 	"auth/device":           {ours: []string{"internal", "auth"}, theirs: []string{"golang.org/x/oauth2"}},
 	"registry":              {ours: []string{"internal", "auth"}, theirs: []string{orasGo, imageSpec, goDigest, sync, "golang.org/x/time/rate"}},
-	"registry/hostfile":     {ours: []string{"internal", "registry"}, theirs: []string{"github.com/BurntSushi/toml", "github.com/pelletier/go-toml/v2"}},
+	"registry/hostfile":     {ours: []string{"internal", "registry"}, theirs: []string{"github.com/pelletier/go-toml/v2"}},
 	"registry/registrytest": {ours: []string{"internal", "registry"}, theirs: []string{"cuelabs.dev/go/oci/ociregistry", imageSpec, goDigest}},
 	"registry/layout":       {ours: []string{"internal", "registry"}, theirs: []string{imageSpec, goDigest}},
 	"registry/channel":      {ours: []string{"internal", "registry"}, theirs: []string{imageSpec, goDigest, sync}},

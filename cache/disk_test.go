@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -111,7 +109,7 @@ func TestFullAndForgetful(t *testing.T) {
 	desc := describe("", data)
 	f := newFake()
 	f.content[desc.Digest] = data
-	scribble := func(ocispec.Descriptor, int64) {
+	scribble := func() {
 		files, _ := filepath.Glob(filepath.Join(s.Dir(), "ingest", "*"))
 		for _, path := range files {
 			if w, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
@@ -120,7 +118,8 @@ func TestFullAndForgetful(t *testing.T) {
 			}
 		}
 	}
-	_, err := s.Through(f, team, cache.Policy{Progress: scribble}).Open(t.Context(), desc)
+	f.body = func(data []byte) io.Reader { return onRead{bytes.NewReader(data), scribble} }
+	_, err := s.Through(f, team, cache.Policy{}).Open(t.Context(), desc)
 	if !errors.Is(err, registry.ErrDigestMismatch) {
 		t.Errorf("Open: %v", err)
 	}

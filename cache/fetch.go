@@ -128,7 +128,7 @@ func (s *Source) fetchReference(ctx context.Context, src registry.ReferenceFetch
 		return fail(tooLarge(desc))
 	}
 	var buf bytes.Buffer
-	r, err := s.verified(desc, body)
+	r, err := verify.Ensure(body, desc) // unless it hashes itself already
 	if err == nil {
 		err = s.store.copy(ctx, &buf, r)
 	}
@@ -173,22 +173,12 @@ func (s *Source) network(ctx context.Context, desc ocispec.Descriptor) (*arrivin
 	if err != nil {
 		return nil, registry.WrapError("fetch", name, err)
 	}
-	r, err := s.verified(desc, body)
+	r, err := verify.Ensure(body, desc)
 	if err != nil {
 		body.Close()
 		return nil, registry.WrapError("fetch", name, err)
 	}
 	return &arriving{Reader: r, Closer: body, ctx: ctx, name: name}, nil
-}
-
-// verified hashes what comes from the source, unless that does so itself, and
-// tells of its progress.
-func (s *Source) verified(desc ocispec.Descriptor, body io.Reader) (io.Reader, error) {
-	r, err := verify.Ensure(body, desc)
-	if err == nil && s.policy.Progress != nil {
-		r = &observed{r, func(n int) { s.policy.Progress(desc, int64(n)) }}
-	}
-	return r, err
 }
 
 // arriving is content of the source, whose reads end with its context and
@@ -207,19 +197,6 @@ func (a *arriving) Read(p []byte) (int, error) {
 	n, err := a.Reader.Read(p)
 	if err != nil && err != io.EOF {
 		err = registry.WrapError("fetch", a.name, err)
-	}
-	return n, err
-}
-
-type observed struct {
-	io.Reader
-	tell func(n int)
-}
-
-func (o *observed) Read(p []byte) (int, error) {
-	n, err := o.Reader.Read(p)
-	if n > 0 {
-		o.tell(n)
 	}
 	return n, err
 }

@@ -146,6 +146,18 @@ func (f fullSource) Tags(ctx context.Context, last string, fn func([]string) err
 	return fn(slices.DeleteFunc(tags, func(tag string) bool { return tag <= last }))
 }
 
+// onRead does something before each read is answered.
+type onRead struct {
+	r    io.Reader
+	then func()
+}
+
+func (o onRead) Read(p []byte) (int, error) {
+	n, err := o.r.Read(p)
+	o.then()
+	return n, err
+}
+
 func describe(mediaType string, data []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 }

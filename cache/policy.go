@@ -1,10 +1,6 @@
 package cache
 
-import (
-	"time"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-)
+import "time"
 
 // Origin tells where an answer or content came from.
 type Origin string
@@ -28,10 +24,6 @@ type Policy struct {
 	// Offline makes the cache answer alone, however old its answers are. What
 	// it lacks matches registry.ErrNotFound.
 	Offline bool
-	// Progress, if not nil, is told of bytes of desc as they come from the
-	// source, and of nothing that the cache had. It is called by the goroutine
-	// that reads, as often as it reads; with several readers, concurrently.
-	Progress func(desc ocispec.Descriptor, n int64)
 }
 
 // fresh tells whether a tag that was confirmed then needs no request now.

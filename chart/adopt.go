@@ -36,8 +36,8 @@ func (c *Client) Registry() *registry.Client { return c.registry }
 // ErrVerification, or any other of the client's Verifier. The caller closes the
 // result.
 //
-// Progress is told of the bytes that fetch gave, under a descriptor without a
-// size.
+// A registry.Progress is told of the bytes that fetch gave, under a descriptor
+// without a size.
 func (c *Client) Adopt(ctx context.Context, layer digest.Digest, fetch func(context.Context) (io.ReadCloser, error), opts *PackOptions) (*Packed, error) {
 	o := PackOptions{}
 	if opts != nil {
@@ -90,26 +90,11 @@ func (c *Client) adoptContent(ctx context.Context, layer digest.Digest, fetch fu
 	defer body.Close()
 	most := limits.packed()
 	desc := ocispec.Descriptor{MediaType: LayerMediaType, Digest: layer}
-	var r io.Reader = limit.NewReader(body, most)
-	if c.policy.Progress != nil {
-		r = &counted{r, func(n int) { c.policy.Progress(desc, int64(n)) }}
-	}
+	r, ended := registry.WatchTransfer(ctx, registry.Transfer{Descriptor: desc}, limit.NewReader(body, most))
+	defer ended()
 	content, err := c.cache.Take(ctx, layer, r)
 	if errors.Is(err, limit.ErrExceeded) {
 		return nil, &ArchiveError{Problem: fmt.Sprintf("is larger than any archive of %d bytes of files", limits.Total), Err: ErrTooLarge}
 	}
 	return content, err
-}
-
-type counted struct {
-	io.Reader
-	tell func(n int)
-}
-
-func (r *counted) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if n > 0 {
-		r.tell(n)
-	}
-	return n, err
 }

@@ -3,8 +3,6 @@ package chart
 import (
 	"errors"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -26,20 +24,18 @@ type ClientOptions struct {
 	// Verifier decides about every chart that Pull finds, before a byte of its
 	// archive is asked for or handed out. nil: nobody does.
 	Verifier Verifier
-	// Progress watches content on its way over the network. nil: nobody does.
-	Progress Progress
 }
 
 // Client keeps charts in registries. It is immutable and safe for concurrent
 // use. Its errors come from the registry (see registry.Error), the cache, or
-// this package's own sentinels.
+// this package's own sentinels. What it does can be watched, see
+// registry.WithProgress.
 type Client struct {
 	registry *registry.Client
 	cache    *cache.Store
 	policy   cache.Policy
 	archives ArchiveOptions
 	verifier Verifier
-	progress Progress
 }
 
 // NewClient makes a client. Options are copied; a missing Registry is an
@@ -54,19 +50,9 @@ func NewClient(options *ClientOptions) (*Client, error) {
 		policy:   options.Policy,
 		archives: options.Archives,
 		verifier: options.Verifier,
-		progress: options.Progress,
 	}
 	if c.cache == nil {
 		c.cache = cache.None()
-	}
-	if c.progress != nil {
-		also := c.policy.Progress
-		c.policy.Progress = func(desc ocispec.Descriptor, n int64) {
-			c.progress.Moved("download", desc, n)
-			if also != nil {
-				also(desc, n)
-			}
-		}
 	}
 	return c, nil
 }

@@ -36,7 +36,6 @@ type copier struct {
 	dst      registry.Target
 	from, to registry.Reference
 	options  CopyOptions
-	progress Progress
 
 	mount     *registry.Repository // the target, where it shares a registry with the source; else nil
 	mountFrom registry.Reference
@@ -206,9 +205,9 @@ func (x *copier) put(ctx context.Context, desc ocispec.Descriptor, data []byte, 
 	var err error
 	switch {
 	case tag != "" && ok:
-		err = pusher.PushReference(ctx, desc, x.watch(bytes.NewReader(data), desc), tag)
+		err = pusher.PushReference(ctx, desc, bytes.NewReader(data), tag)
 	default:
-		err = x.dst.Push(ctx, desc, x.watch(bytes.NewReader(data), desc))
+		err = x.dst.Push(ctx, desc, bytes.NewReader(data))
 		if errors.Is(err, registry.ErrExists) {
 			err = nil
 		}

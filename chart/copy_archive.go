@@ -106,11 +106,7 @@ func (x *copier) file(ctx context.Context, path string, desc ocispec.Descriptor)
 		return false, err
 	}
 	defer f.Close()
-	var content io.Reader = rc
-	if x.progress != nil {
-		content = watched{rc, desc, x.progress}
-	}
-	if _, err := io.Copy(f, limit.WithContext(ctx, content)); err != nil {
+	if _, err := io.Copy(f, limit.WithContext(ctx, rc)); err != nil {
 		return false, fmt.Errorf("copy to %s: %w", shown(path), err)
 	}
 	x.sent.Add(desc.Size)

@@ -45,10 +45,10 @@ func (x *copier) blob(ctx context.Context, desc ocispec.Descriptor) error {
 	}
 	content := &reopening{open: func() (io.ReadCloser, error) { return x.fetch(ctx, desc) }}
 	defer content.Close()
-	err = x.dst.Push(ctx, desc, x.watch(content, desc))
+	err = x.dst.Push(ctx, desc, content)
 	if registry.FromMirror(err) {
 		if _, err = content.Seek(0, io.SeekStart); err == nil {
-			err = x.dst.Push(ctx, desc, x.watch(content, desc))
+			err = x.dst.Push(ctx, desc, content)
 		}
 	}
 	if errors.Is(err, registry.ErrExists) {
@@ -60,18 +60,6 @@ func (x *copier) blob(ctx context.Context, desc ocispec.Descriptor) error {
 	}
 	x.sent.Add(desc.Size)
 	return nil
-}
-
-// watch keeps a reader that can seek one that can: an upload may have to begin
-// again.
-func (x *copier) watch(r io.ReadSeeker, desc ocispec.Descriptor) io.Reader {
-	if x.progress == nil {
-		return r
-	}
-	return struct {
-		io.Reader
-		io.Seeker
-	}{watched{r, desc, x.progress}, r}
 }
 
 // fetch opens content of the source, which may be one that does not verify.

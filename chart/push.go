@@ -74,7 +74,7 @@ func (c *Client) Push(ctx context.Context, packed *Packed, ref registry.Referenc
 	if err != nil {
 		return nil, err
 	}
-	p := &pusher{packed: packed, options: options, progress: c.progress,
+	p := &pusher{packed: packed, options: options,
 		repo: repo.WithActions(registry.ActionPull, registry.ActionPush)}
 	done, err := p.push(ctx, target)
 	if done != nil {

@@ -26,11 +26,10 @@ const parallelBlobs = 3
 
 // pusher is one Push.
 type pusher struct {
-	packed   *Packed
-	options  PushOptions
-	progress Progress
-	repo     *registry.Repository
-	sent     atomic.Int64
+	packed  *Packed
+	options PushOptions
+	repo    *registry.Repository
+	sent    atomic.Int64
 }
 
 func (p *pusher) push(ctx context.Context, target registry.Reference) (*Pushed, error) {
@@ -164,7 +163,7 @@ func (p *pusher) send(ctx context.Context, desc ocispec.Descriptor, put func(io.
 		return err
 	}
 	defer rc.Close()
-	if err := put(watch(rc, desc, p.progress)); err != nil {
+	if err := put(rc); err != nil {
 		return err
 	}
 	p.sent.Add(desc.Size)

@@ -52,6 +52,7 @@ func (ch choice) in(ref registry.Reference) registry.Reference {
 // makes the requests, so that a tag which exists costs none of its own; when
 // it does not find a version's tag, its other spellings are looked for.
 func choose(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector, use func(choice) error) error {
+	registry.TellStep(ctx, registry.Step{Kind: registry.StepResolve, Reference: ref, Host: ref.Host})
 	if v := registry.VersionOfTag(sel.Version); version.IsExact(v) {
 		sel.Version = v // a version may be spelled as its tag
 	}

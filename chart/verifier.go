@@ -129,6 +129,7 @@ func (c *Client) verify(ctx context.Context, subject Subject) ([]string, error) 
 	if c.verifier == nil {
 		return nil, nil
 	}
+	registry.TellStep(ctx, registry.Step{Kind: registry.StepVerify, Reference: subject.Reference, Host: subject.Reference.Host})
 	if subject.Name == "" {
 		subject.Name = path.Base(subject.Reference.Repository)
 	}

@@ -37,8 +37,12 @@ type Options struct {
 	TrustedRealms []string
 	// UserAgent is sent with every request. Empty: "portolan".
 	UserAgent string
-	// Logger gets one debug record per exchange, secrets redacted, and
-	// warnings. nil: silent.
+	// Logger gets two debug records for each exchange: "request" with method,
+	// URL, status and time when the answer begins, and which attempt it is when
+	// it is not the first; "body" with URL and the bytes that came, when it ends.
+	// URLs are without what could be a secret, headers are left out. At warn
+	// level it gets what registries warn of (OCI distribution spec 1.1,
+	// Warnings), each text once. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -52,6 +56,7 @@ type Client struct {
 	aliases       aliases
 	retry         Retry
 	log           *slog.Logger
+	warned        *warnings
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 	known         *experience   // of this identity
 }
@@ -84,6 +89,7 @@ func NewClient(options *Options) (*Client, error) {
 		userAgent:     o.UserAgent,
 		retry:         retry,
 		log:           o.Logger,
+		warned:        newWarnings(),
 		indexing:      make(chan struct{}, 1),
 		known:         newExperience(),
 	}
@@ -121,7 +127,7 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
-	return logged{c.hosts.controlled(control), c.log}
+	return c.logged(c.hosts.controlled(control))
 }
 
 // With returns a client with another identity that shares connections and
@@ -172,7 +178,7 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 			Hint: "leave https:// out, or configure TLS for the host"}
 	}
 	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
-		Transport: logged{c.hosts, c.log},
+		Transport: c.logged(c.hosts),
 		PlainHTTP: plain,
 		Signer:    *c.signerOptions(nil, c.trustedRealms),
 	})

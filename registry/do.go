@@ -75,7 +75,7 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Del("Authorization")
 	for attempts := c.newAttempts(); ; {
-		resp, err := c.doOnce(req, hint)
+		resp, err := c.doOnce(attempts.mark(req), hint)
 		if err == nil {
 			return resp, nil
 		}

@@ -49,3 +49,35 @@ func ExampleParseReference() {
 	// ghcr.io team/app 1.0.0_build.7 1.0.0+build.7
 	// reference "https://ghcr.io/team/app:1.0.0": "https://" is no prefix of a reference; write ghcr.io/team/app:1.0.0
 }
+
+// printer is all that a program needs to watch what it does.
+type printer struct{}
+
+func (printer) Moved(t registry.Transfer) {
+	if t.Ended {
+		fmt.Printf("%d of %d bytes\n", t.Done, t.Descriptor.Size)
+	}
+}
+
+func (printer) Stepped(s registry.Step) { fmt.Println(s) }
+
+func ExampleWithProgress() {
+	server := registrytest.New(nil)
+	defer server.Close()
+	client, err := registry.NewClient(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	repo, err := client.Repository(registry.Reference{Host: server.Host, Repository: "team/notes"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	content := []byte("soundings in fathoms")
+	desc := ocispec.Descriptor{MediaType: "text/plain", Digest: digest.FromBytes(content), Size: 20}
+
+	ctx := registry.WithProgress(context.Background(), printer{})
+	if err := repo.Push(ctx, desc, bytes.NewReader(content)); err != nil {
+		log.Fatal(err)
+	}
+	// Output: 20 of 20 bytes
+}

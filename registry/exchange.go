@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,7 +21,7 @@ const drainTimeout = 5 * time.Second
 
 // exchange makes one exchange, redirects included, and logs each hop.
 func (c *Client) exchange(req *http.Request) (*http.Response, error) {
-	client := http.Client{Transport: logged{c.hosts, c.log}, CheckRedirect: checkRedirect}
+	client := http.Client{Transport: c.logged(c.hosts), CheckRedirect: checkRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, redact.Error(err)
@@ -59,27 +58,6 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 }
 
 func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
-
-// logged writes one debug line for each exchange on the wire.
-type logged struct {
-	next http.RoundTripper
-	log  *slog.Logger
-}
-
-func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !l.log.Enabled(req.Context(), slog.LevelDebug) {
-		return l.next.RoundTrip(req)
-	}
-	start := time.Now()
-	resp, err := l.next.RoundTrip(req)
-	line := l.log.With("method", req.Method, "url", redact.URL(req.URL), "took", time.Since(start).Round(time.Microsecond))
-	if err != nil {
-		line.DebugContext(req.Context(), "request", "error", redact.Error(err))
-		return nil, err
-	}
-	line.DebugContext(req.Context(), "request", "status", resp.StatusCode, "length", resp.ContentLength)
-	return resp, nil
-}
 
 // drain lets the connection be used again, if little is left to read and it
 // comes soon.

@@ -110,7 +110,7 @@ func (r *Repository) FetchReference(ctx context.Context, reference string) (ocis
 	if err != nil {
 		return ocispec.Descriptor{}, nil, WrapError("fetch", ref, err)
 	}
-	verified, err := r.verified(desc, rc)
+	verified, err := r.verified(ctx, desc, rc)
 	return desc, verified, err
 }
 
@@ -136,7 +136,7 @@ func (r *Repository) Fetch(ctx context.Context, target ocispec.Descriptor) (io.R
 	if err != nil {
 		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
 	}
-	return r.verified(target, rc)
+	return r.verified(ctx, target, rc)
 }
 
 // maxHeld is up to which size content is read whole where a mirror might give
@@ -150,7 +150,7 @@ func (r *Repository) hold(ctx context.Context, target ocispec.Descriptor) (io.Re
 		return nil, WrapError("fetch", r.ref.WithDigest(target.Digest), err)
 	}
 	defer rc.Close()
-	v, err := r.verified(target, rc)
+	v, err := r.verified(context.Background(), target, rc) // nobody is told of what may not count
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (r *Repository) hold(ctx context.Context, target ocispec.Descriptor) (io.Re
 	if err != nil {
 		return nil, err
 	}
-	return r.verified(target, io.NopCloser(bytes.NewReader(data)))
+	return r.verified(ctx, target, io.NopCloser(bytes.NewReader(data)))
 }
 
 // open asks for a manifest as for a reference: with every media type, since
@@ -189,6 +189,8 @@ func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, cont
 	if ocijson.IsManifest(expected.MediaType) {
 		return r.pushManifest(ctx, expected, content, ref, expected.Digest.String())
 	}
+	content, ended := r.watch(ctx, true, expected, content)
+	defer ended()
 	body := newUpload(content, expected)
 	return WrapError("push", ref, body.blame(r.remote.Push(ctx, expected, body)))
 }
@@ -233,20 +235,27 @@ func (r *Repository) object(op, reference string) (Reference, error) {
 }
 
 // verified wraps a body so that reading it to its end proves the content, and
-// so that its errors say where it came from.
-func (r *Repository) verified(desc ocispec.Descriptor, rc io.ReadCloser) (io.ReadCloser, error) {
-	v, err := verify.NewReader(rc, desc)
+// so that its errors say where it came from. A progress is told of it.
+func (r *Repository) verified(ctx context.Context, desc ocispec.Descriptor, rc io.ReadCloser) (io.ReadCloser, error) {
+	watched, ended := r.watch(ctx, false, desc, rc)
+	v, err := verify.NewReader(watched, desc)
 	if err != nil {
 		rc.Close()
 		return nil, WrapError("fetch", r.ref, err)
 	}
-	return &body{v: v, ReadCloser: rc, ref: r.ref.WithDigest(desc.Digest)}, nil
+	return &body{v: v, rc: rc, ended: ended, ref: r.ref.WithDigest(desc.Digest)}, nil
 }
 
 type body struct {
-	v *verify.Reader
-	io.ReadCloser
-	ref Reference
+	v     *verify.Reader
+	rc    io.Closer
+	ended func()
+	ref   Reference
+}
+
+func (b *body) Close() error {
+	b.ended()
+	return b.rc.Close()
 }
 
 // Verifying spares a cache the work of hashing again.
@@ -258,7 +267,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, err
 	}
 	mirror := ""
-	if d, ok := b.ReadCloser.(*download); ok && errors.Is(err, verify.ErrMismatch) {
+	if d, ok := b.rc.(*download); ok && errors.Is(err, verify.ErrMismatch) {
 		mirror = d.lied(err)
 	}
 	err = WrapError("fetch", b.ref, err)

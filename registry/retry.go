@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -86,15 +85,24 @@ func (r Retry) validate() error {
 // attempts counts the attempts of one operation. Not for concurrent use.
 type attempts struct {
 	Retry
-	log     *slog.Logger
-	n       int // failures since the last progress
+	about   Reference // for who watches; may be zero
+	n       int       // failures since the last progress
+	made    int       // attempts so far
 	mangled bool
 }
 
-func (c *Client) newAttempts() *attempts { return &attempts{Retry: c.retry, log: c.log} }
+func (c *Client) newAttempts() *attempts { return &attempts{Retry: c.retry, made: 1} }
 
 // progress starts the count anew.
 func (a *attempts) progress() { a.n = 0 }
+
+// mark lets the log tell which attempt a request is.
+func (a *attempts) mark(req *http.Request) *http.Request {
+	if a.made == 1 {
+		return req
+	}
+	return req.WithContext(withAttempt(req.Context(), a.made))
+}
 
 // again waits and returns nil when what ended with err is to be tried again,
 // and else the error to end with.
@@ -114,10 +122,11 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	if asked > a.MaxWait || limited && time.Until(deadline) <= wait {
 		return err
 	}
-	a.log.DebugContext(ctx, "trying again", "attempt", a.n+1, "after", wait.Round(time.Millisecond), "error", redact.Error(err))
+	TellStep(ctx, Step{Kind: StepRetry, Reference: a.about, Host: a.about.Host, Attempt: a.made + 1, Wait: wait, Err: err})
 	if slept := sleep(ctx, wait); slept != nil {
 		return fmt.Errorf("%w, while waiting to try again after: %v", slept, redact.Error(err))
 	}
+	a.made++
 	return nil
 }
 

@@ -27,6 +27,8 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 	if expected.Size > maxManifest {
 		return WrapError("push", ref, fmt.Errorf("manifest of %d bytes: %w of %d", expected.Size, limit.ErrExceeded, maxManifest))
 	}
+	from, ended := r.watch(ctx, true, expected, from)
+	defer ended()
 	body := newUpload(from, expected)
 	data, err := content.ReadAll(body, expected)
 	if err != nil {

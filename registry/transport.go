@@ -84,7 +84,7 @@ func (h *hosts) build(host string) hostEntry {
 	if e.err != nil {
 		e.err = fmt.Errorf("configuration of host %s: %w", configName(host), e.err)
 	}
-	e.gate = newGate(e.config, h.maxWait)
+	e.gate = newGate(configName(host), e.config, h.maxWait)
 	return e
 }
 
@@ -96,18 +96,15 @@ func (c HostConfig) transport(control dialControl) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxy := c.Proxy
-	if proxy == nil {
-		proxy = http.ProxyFromEnvironment
-	}
 	return &http.Transport{
-		Proxy:                 proxy,
+		Proxy:                 c.quietProxy,
 		DialContext:           (&net.Dialer{Timeout: cmp.Or(c.DialTimeout, dialTimeout), ControlContext: control}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   tlsTimeout,
 		ResponseHeaderTimeout: headerTimeout,
 		IdleConnTimeout:       idleTimeout,
-		MaxIdleConnsPerHost:   idlePerHost,
+		MaxIdleConnsPerHost:   max(c.concurrent(), idlePerHost),
+		MaxConnsPerHost:       c.concurrent(), // a place at the gate is free a moment before its connection is
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true, // digests are over the bytes as stored
 	}, nil

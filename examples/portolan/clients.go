@@ -16,10 +16,11 @@ func (a *app) logger() *slog.Logger {
 	if a.debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{
+	return slog.New(slog.NewTextHandler(a.progress.above(a.err), &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
+			noise := attr.Key == slog.TimeKey || attr.Key == slog.LevelKey && attr.Value.Any() == slog.LevelDebug
+			if len(groups) == 0 && noise {
 				return slog.Attr{}
 			}
 			return attr
@@ -58,17 +59,26 @@ func (a *app) credentials() (auth.Provider, error) {
 	return auth.Chain(docker, helm), nil
 }
 
-// registryClient serves the hosts of the command line.
+// registryClient serves the hosts of the command line. What the flags say of a
+// host goes before certs.d, then registries.conf, then hosts.toml.
 func (a *app) registryClient(hosts ...string) (*registry.Client, error) {
 	configure, err := a.hosts.resolve(hosts...)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.files.load(); err != nil {
 		return nil, err
 	}
 	credentials, err := a.credentials()
 	if err != nil {
 		return nil, err
 	}
-	return registry.NewClient(&registry.Options{Credentials: credentials, Hosts: configure, Logger: a.logger()})
+	return registry.NewClient(&registry.Options{
+		Credentials: credentials,
+		Hosts:       registry.LayerHosts(configure, a.files.hosts),
+		Aliases:     a.files.aliases,
+		Logger:      a.logger(),
+	})
 }
 
 func (a *app) cacheStore() (*cache.Store, error) {
@@ -83,7 +93,7 @@ func (a *app) cacheStore() (*cache.Store, error) {
 	return cache.Open(dir, &cache.Options{Logger: a.logger()})
 }
 
-func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Client, error) {
+func (a *app) chartClient(hosts ...string) (*chart.Client, error) {
 	client, err := a.registryClient(hosts...)
 	if err != nil {
 		return nil, err
@@ -102,6 +112,5 @@ func (a *app) chartClient(progress chart.Progress, hosts ...string) (*chart.Clie
 		Policy:   cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
 		Archives: chart.ArchiveOptions{Lenient: a.lenient},
 		Verifier: verifier,
-		Progress: progress,
 	})
 }

@@ -73,13 +73,16 @@ type copyResult struct {
 }
 
 func (a *app) copy(ctx context.Context, source, destination string, options chart.CopyOptions) error {
-	from, err := parseSource(source)
+	from, err := a.parseSource(source)
 	if err != nil {
 		return err
 	}
-	to, err := parseDestination(destination)
+	to, err := a.parseDestination(destination)
 	if err != nil {
 		return err
+	}
+	if options.Referrers && (from.path != "" || to.path != "") {
+		return usagef("--referrers: nothing refers to a chart in an archive or a directory; a registry or a layout keeps what does")
 	}
 	hosts := from.hosts()
 	if more := to.hosts(); len(hosts) == 0 || len(more) > 0 && more[0] != hosts[0] {
@@ -90,9 +93,7 @@ func (a *app) copy(ctx context.Context, source, destination string, options char
 			return err
 		}
 	}
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, hosts...)
+	client, err := a.chartClient(hosts...)
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,6 @@ func (a *app) copy(ctx context.Context, source, destination string, options char
 	if err != nil {
 		return err
 	}
-	bar.finish()
 	return a.printCopy(copied, to)
 }
 

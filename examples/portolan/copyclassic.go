@@ -55,6 +55,10 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 	if err := a.needsNetwork("copy"); err != nil {
 		return err
 	}
+	destination, err := a.namespace(destination)
+	if err != nil {
+		return err
+	}
 	namespace, err := classic.ParseNamespace(destination)
 	if err != nil {
 		return usageError{err}
@@ -63,9 +67,7 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 	if u, err := url.Parse(source); err == nil && u.Host != "" && u.Scheme != "file" && u.Host != namespace.Host {
 		hosts = append(hosts, u.Host)
 	}
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, hosts...)
+	client, err := a.chartClient(hosts...)
 	if err != nil {
 		return err
 	}
@@ -88,10 +90,9 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 		}
 		copied = append(copied, c)
 		if a.output == "table" { // each when it is done: there may be thousands
-			fmt.Fprintln(a.out, copiedLine(c))
+			fmt.Fprintln(a.progress.above(a.out), copiedLine(c))
 		}
 	}
-	bar.finish()
 	if failure.of == 0 && options.Version != "" {
 		return fmt.Errorf("%s: %w %q", source, chart.ErrNoMatch, options.Version)
 	}

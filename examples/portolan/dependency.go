@@ -104,9 +104,7 @@ func (a *app) dependencies(ctx context.Context, dir string, run dependencyRun, f
 	if err != nil {
 		return err
 	}
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, hosts...)
+	client, err := a.chartClient(hosts...)
 	if err != nil {
 		return err
 	}
@@ -120,7 +118,6 @@ func (a *app) dependencies(ctx context.Context, dir string, run dependencyRun, f
 	if err != nil {
 		return err
 	}
-	bar.finish()
 	result := struct {
 		Path         string             `json:"path"` // charts/
 		Lock         string             `json:"lock,omitempty"`

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry"
@@ -15,11 +19,12 @@ const (
 	exitOK           = 0
 	exitFailure      = 1 // any other failure
 	exitUsage        = 2
-	exitNotFound     = 3 // not found, or no version matches
-	exitUnauthorized = 4 // unauthorized or denied
-	exitVerification = 5 // content failed verification
-	exitConflict     = 6 // exists already, moved, or a lock out of date
-	exitUnavailable  = 7 // unreachable or rate-limited
+	exitNotFound     = 3   // not found, or no version matches
+	exitUnauthorized = 4   // unauthorized or denied
+	exitVerification = 5   // content failed verification
+	exitConflict     = 6   // exists already, moved, or a lock out of date
+	exitUnavailable  = 7   // unreachable or rate-limited, or --timeout is over
+	exitSignal       = 128 // and the signal's number, as shells count: 130 for Ctrl-C
 )
 
 // usageError is about the command line.
@@ -29,13 +34,67 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// timeoutError ends a command that took longer than --timeout.
+type timeoutError struct{ after time.Duration }
+
+func (e timeoutError) Error() string { return fmt.Sprintf("gave up after %s (--timeout)", e.after) }
+
+// Unwrap keeps it what it is to whoever gets the cause of a context: net/http
+// answers with that.
+func (e timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// signalError ends a command that somebody wants to end.
+type signalError struct{ signal os.Signal }
+
+func (e signalError) Error() string {
+	if e.signal == os.Interrupt {
+		return "interrupted"
+	}
+	return e.signal.String()
+}
+
+// Unwrap is for whoever gets the cause of a context.
+func (e signalError) Unwrap() error { return context.Canceled }
+
+// status follows the shells: callers see which signal it was.
+func (e signalError) status() int {
+	number, _ := e.signal.(syscall.Signal)
+	return exitSignal + int(number)
+}
+
 // report prints an error on one line and turns it into the exit status.
 func (a *app) report(err error) int {
+	a.progress.finish()
 	if err == nil {
 		return exitOK
 	}
+	var why error
+	if a.ended != nil {
+		why = a.ended()
+	}
+	if stop, ok := errors.AsType[signalError](why); ok {
+		a.note("%s", stop)
+		return stop.status()
+	}
+	if over, ok := errors.AsType[timeoutError](why); ok && errors.Is(err, context.DeadlineExceeded) {
+		a.note("%s%s", over, doing(err))
+		return exitUnavailable
+	}
 	a.note("%s", err)
 	return status(err)
+}
+
+// doing says in the middle of what a command was ended.
+func doing(err error) string {
+	e, ok := errors.AsType[*registry.Error](err)
+	if !ok {
+		return ""
+	}
+	what := e.URL
+	if !e.Reference.IsZero() {
+		what = e.Reference.String()
+	}
+	return strings.TrimRight(": "+e.Op+" "+what, " ")
 }
 
 func status(err error) int {
@@ -58,7 +117,7 @@ func status(err error) int {
 		return exitUnauthorized
 	case is(registry.ErrExists, registry.ErrTagMoved, chart.ErrLockOutdated):
 		return exitConflict
-	case is(chart.ErrNoMatch, registry.ErrNotFound):
+	case is(chart.ErrNoMatch, registry.ErrNotFound, fs.ErrNotExist):
 		return exitNotFound
 	case is(registry.ErrUnavailable, registry.ErrRateLimited, context.DeadlineExceeded):
 		return exitUnavailable

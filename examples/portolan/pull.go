@@ -26,7 +26,7 @@ func (a *app) pullCommand() *cobra.Command {
 		Short: "Pull a chart into a file or a directory",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}
@@ -50,11 +50,9 @@ func (a *app) lenientFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.lenient, "lenient", false, "accept archives that only Helm takes, with links or with two files of one name")
 }
 
-// fetch pulls a chart with a progress bar. The caller closes it.
+// fetch pulls a chart. The caller closes it.
 func (a *app) fetch(ctx context.Context, ref registry.Reference, options chart.PullOptions) (*chart.Pulled, error) {
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, ref.Host)
+	client, err := a.chartClient(ref.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +73,10 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, to placing, opti
 		return err
 	}
 	r := result{Prov: provPath, Verified: pulled.Origin.VerifiedBy, Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
-		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From}
+		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From, TagMirror: pulled.Origin.TagMirror}
+	if pulled.Origin.Mirror {
+		r.Mirror = pulled.Origin.Host
+	}
 	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
 }
 
@@ -99,11 +100,11 @@ func (a *app) resolveCommand() *cobra.Command {
 		Short: "Print what a reference names now, pinned by digest",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}
-			client, err := a.chartClient(nil, ref.Host)
+			client, err := a.chartClient(ref.Host)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ func (a *app) resolveCommand() *cobra.Command {
 				return err
 			}
 			r := result{Reference: resolved.Reference, Digest: resolved.Manifest.Digest, Version: resolved.Version,
-				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From}
+				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From, TagMirror: resolved.TagMirror}
 			return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, resolved.Reference) })
 		},
 	}

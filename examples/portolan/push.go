@@ -21,7 +21,7 @@ func (a *app) pushCommand() *cobra.Command {
 		Short: "Push a chart: an archive, a directory, or what was packaged under the reference",
 		Args:  args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[len(args)-1])
+			ref, err := a.parse(args[len(args)-1])
 			if err != nil {
 				return err
 			}
@@ -52,9 +52,7 @@ func (a *app) pushCommand() *cobra.Command {
 }
 
 func (a *app) push(ctx context.Context, from string, ref registry.Reference, pack chart.PackOptions, options chart.PushOptions) error {
-	bar := a.progress()
-	defer bar.finish()
-	client, err := a.chartClient(bar, ref.Host)
+	client, err := a.chartClient(ref.Host)
 	if err != nil {
 		return err
 	}
@@ -75,7 +73,6 @@ func (a *app) push(ctx context.Context, from string, ref registry.Reference, pac
 			a.logger().Warn("the packed chart is still in the cache", "error", err)
 		}
 	}
-	bar.finish()
 	a.warnName(packed, ref)
 	r := result{Reference: pushed.Reference, Digest: pushed.Manifest.Digest, Size: packed.Layer.Size,
 		Name: packed.Metadata.Name, Version: packed.Metadata.Version, Tag: pushed.Reference.Tag, Tags: pushed.Tags,

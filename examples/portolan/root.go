@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/portolan-oci/portolan/registry"
 )
 
 // streams are what a command reads and writes. Nothing but results goes to
@@ -30,6 +32,9 @@ type app struct {
 	lenient      bool // of the commands that open archives
 	verify       verifyFlags
 	hosts        hostFlags
+	progress     *progress    // nil: nothing is shown
+	ended        func() error // why the command's context has ended; nil before it runs
+	files        hostFiles
 }
 
 // run is the whole program, and answers with its exit status.
@@ -55,14 +60,24 @@ func (a *app) command() *cobra.Command {
 			if a.output != "table" && a.output != "json" {
 				return usagef("--output %s: table or json", a.output)
 			}
+			if a.hosts.wrong != nil {
+				return a.hosts.wrong
+			}
 			if a.timeout < 0 || a.maxAge < 0 {
 				return usagef("--timeout and --max-age: a duration is not negative")
 			}
+			ctx := cmd.Context()
 			if a.timeout > 0 {
-				var ctx context.Context
-				ctx, cancel = context.WithTimeout(cmd.Context(), a.timeout)
-				cmd.SetContext(ctx)
+				ctx, cancel = context.WithTimeoutCause(ctx, a.timeout, timeoutError{a.timeout})
 			}
+			a.ended = func() error { return context.Cause(ctx) }
+			if !a.debug { // whose lines tell more
+				a.progress = newProgress(a.err)
+			}
+			if a.progress != nil {
+				ctx = registry.WithProgress(ctx, a.progress)
+			}
+			cmd.SetContext(ctx)
 			return nil
 		},
 		PersistentPostRun: func(*cobra.Command, []string) {
@@ -78,10 +93,11 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.cacheDir, "cache", os.Getenv("PORTOLAN_CACHE"), "cache `directory` (default: $PORTOLAN_CACHE, else the user's cache directory)")
 	flags.BoolVar(&a.offline, "offline", false, "use the cache alone")
 	flags.DurationVar(&a.maxAge, "max-age", 0, "trust the cache's tags for this `duration`, as in 10m, before asking the registry again")
-	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this `duration` (default: never)")
+	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this `duration`, whatever is being done (default: never)")
 	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json (default: $DOCKER_CONFIG, else ~/.docker)")
 	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
 	a.hosts.register(flags)
+	a.files.register(flags)
 	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
 		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand(), a.copyCommand(),
 		a.dependencyCommand(), a.capabilitiesCommand())

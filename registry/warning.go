@@ -1,0 +1,83 @@
+package registry
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/portolan-oci/portolan/internal/redact"
+)
+
+// Bounds of what registries may write into a log by their warnings.
+const (
+	// maxWarning is the most of one warning, in bytes: a few sentences.
+	maxWarning = 512
+	// maxWarnings is how many different ones a client tells of: a registry that
+	// puts the time into them shall not fill the log.
+	maxWarnings = 64
+	// maxWarningHeader is what is looked at of one answer's headers, in bytes:
+	// the OCI distribution spec lets all its warnings have 4096.
+	maxWarningHeader = 4096
+)
+
+// warnings remembers what has been told. One client, and all that With
+// derives, have one.
+type warnings struct {
+	seed maphash.Seed
+
+	mu   sync.Mutex
+	told map[uint64]bool
+}
+
+func newWarnings() *warnings {
+	return &warnings{seed: maphash.MakeSeed(), told: map[uint64]bool{}}
+}
+
+// tell logs the warnings of an answer, each text once (OCI distribution spec
+// 1.1, Warnings: a client should report them without duplicates, and act on
+// none).
+func (w *warnings) tell(ctx context.Context, to *slog.Logger, resp *http.Response) {
+	for _, text := range parseWarnings(resp.Header["Warning"]) {
+		host := resp.Request.URL.Host
+		key := maphash.String(w.seed, host+" "+text)
+		w.mu.Lock()
+		news := !w.told[key] && len(w.told) < maxWarnings
+		if news {
+			w.told[key] = true
+		}
+		w.mu.Unlock()
+		if news {
+			to.WarnContext(ctx, "the registry warns", "host", host, "warning", text)
+		}
+	}
+}
+
+// warningValue is the one form that the OCI distribution spec allows of RFC
+// 7234, 5.5: code 299, no agent. Its text is a quoted-string.
+var warningValue = regexp.MustCompile(`(?:^|,)[ \t]*299[ \t]+-[ \t]+"((?:[^"\\]|\\.)*)"`)
+
+// parseWarnings returns the texts of the warnings in a Warning header's
+// values, fit to be shown. Those of caches (110, 199 and so on) are not the
+// registry's.
+func parseWarnings(values []string) []string {
+	var all []string
+	left := maxWarningHeader
+	for _, value := range values {
+		value = value[:min(len(value), left)]
+		left -= len(value)
+		for _, found := range warningValue.FindAllStringSubmatch(value, -1) {
+			if text := redact.Text(unquotePairs.Replace(found[1]), maxWarning); text != "" {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
+}
+
+// unquotePairs undoes quoted-pair (RFC 7230, 3.2.6) for the two characters
+// that need it.
+var unquotePairs = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
