@@ -38,7 +38,7 @@ func (a *app) capabilities(ctx context.Context, text string) error {
 	if err := a.needsNetwork("capabilities"); err != nil {
 		return err
 	}
-	ref, err := parseHostOrReference(text)
+	ref, err := a.parseHostOrReference(text)
 	if err != nil {
 		return err
 	}
@@ -58,12 +58,11 @@ func (a *app) capabilities(ctx context.Context, text string) error {
 	})
 }
 
-// parseHostOrReference reads a reference, or a host alone.
-func parseHostOrReference(text string) (registry.Reference, error) {
+// parseHostOrReference reads a host alone, or a reference, short names included.
+func (a *app) parseHostOrReference(text string) (registry.Reference, error) {
 	host := strings.TrimSuffix(strings.TrimPrefix(text, "oci://"), "/")
-	if strings.Contains(host, "/") {
-		return parse(text)
+	if ref, err := registry.ParseReference(host + "/x"); err == nil && ref.Repository == "x" {
+		return registry.Reference{Host: ref.Host}, nil
 	}
-	ref, err := parse(host + "/x")
-	return registry.Reference{Host: ref.Host}, err
+	return a.parse(text)
 }
