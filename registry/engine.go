@@ -25,6 +25,7 @@ type engine struct {
 	repo       *Repository
 	originOnly bool                 // mirrors are not asked
 	seen       func(*http.Response) // each answer; nil: nobody looks
+	scopes     []auth.Scope         // in place of the repository's; nil: those
 }
 
 // Do implements the Client of oras-go's remote.Repository. A failure that lasts
@@ -202,6 +203,9 @@ func (e engine) send(ep endpoint, asked *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !ep.mirror {
+		e.repo.client.learn(e.repo.ref.Host, resp)
+	}
 	e.homeward(ep, asked, resp)
 	return e.repair(asked, resp)
 }
@@ -243,7 +247,10 @@ func (e engine) hint(ep endpoint, req *http.Request) auth.Hint {
 			actions = []string{ActionPull, ActionPush}
 		}
 	}
-	scopes := []auth.Scope{auth.RepositoryScope(ep.repository, actions...)}
+	scopes := e.scopes
+	if scopes == nil {
+		scopes = []auth.Scope{auth.RepositoryScope(ep.repository, actions...)}
+	}
 	if from := e.repo.mounts; from != "" && !ep.mirror {
 		scopes = append(scopes, auth.RepositoryScope(from, ActionPull))
 	}
