@@ -149,3 +149,36 @@ func TestLayerHosts(t *testing.T) {
 		t.Errorf("error of a layer beneath: %v", err)
 	}
 }
+
+// TestRewriteTellsWhere is a whole host in another place, as hosts.toml's
+// server has it; references keep their names.
+func TestRewriteTellsWhere(t *testing.T) {
+	s := server(t, nil)
+	client, err := registry.NewClient(&registry.Options{Hosts: func(host string) (registry.HostConfig, error) {
+		if host != "r.example" {
+			return registry.HostConfig{}, nil
+		}
+		return registry.HostConfig{Rewrites: []registry.Rewrite{{Location: s.Host + "/hub", Namespace: true}, {Prefix: "other", Location: s.Host}}}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for repository, want := range map[string][2]string{
+		"team/app":  {"/v2/hub/team/app/manifests/1", "ns=r.example"},
+		"other/app": {"/v2/app/manifests/1", ""},
+	} {
+		s.Reset()
+		repo, err := client.Repository(registry.Reference{Host: "r.example", Repository: repository})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = repo.Resolve(t.Context(), "1")
+		if !errors.Is(err, registry.ErrNotFound) || !strings.Contains(err.Error(), "r.example/"+repository) {
+			t.Errorf("%s: %v", repository, err)
+		}
+		requests := s.Requests()
+		if len(requests) != 1 || requests[0].Path != want[0] || requests[0].Query != want[1] {
+			t.Errorf("%s: %v, want %s?%s", repository, requests, want[0], want[1])
+		}
+	}
+}
