@@ -198,9 +198,11 @@ func (x *indexer) value(at []string, node *unstable.Node) {
 // children are the keys of a table in the order of the file.
 func (d *document) children(table string) []string {
 	var names []string
+	seen := map[string]bool{}
 	for _, p := range d.order {
 		parts := strings.Split(p, "\x00")
-		if len(parts) > 1 && parts[0] == table && !slices.Contains(names, parts[1]) {
+		if len(parts) > 1 && parts[0] == table && !seen[parts[1]] {
+			seen[parts[1]] = true
 			names = append(names, parts[1])
 		}
 	}
