@@ -20,7 +20,6 @@ import (
 
 	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/internal/limit"
-	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -123,10 +122,10 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	if asked > a.MaxWait || limited && time.Until(deadline) <= wait {
 		return err
 	}
-	a.log.DebugContext(ctx, "trying again", "attempt", a.n+1, "after", wait.Round(time.Millisecond), "error", redact.Error(err))
+	a.log.DebugContext(ctx, "trying again", "attempt", a.n+1, "after", wait.Round(time.Millisecond), "error", toldError{err})
 	TellStep(ctx, Step{Kind: StepRetry, Reference: a.about, Host: a.about.Host, Attempt: a.n + 1, Wait: wait, Err: err})
 	if slept := sleep(ctx, wait); slept != nil {
-		return fmt.Errorf("%w, while waiting to try again after: %v", slept, redact.Error(err))
+		return fmt.Errorf("%w, while waiting to try again after: %v", slept, toldError{err})
 	}
 	return nil
 }
