@@ -81,7 +81,7 @@ func (w *canaryWorld) store(rw http.ResponseWriter, req *http.Request) {
 func (w *canaryWorld) answer(rw http.ResponseWriter, req *http.Request, how string, status int) {
 	switch how {
 	case "status":
-		rw.WriteHeader(http.StatusNotImplemented) // 503 would be tried again
+		rw.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintf(rw, "no: %s?%s", req.URL.Path, req.URL.RawQuery)
 	case "cut":
 		panic(http.ErrAbortHandler)
@@ -166,7 +166,7 @@ func TestNothingShowsASecret(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("value", "v", v)
 	}
 	wantNoCanary(t, "the log", log.String())
-	for _, want := range []string{"method=PUT", "_state=REDACTED", "X-Amz-Signature=REDACTED", "bytes=9", "lifetime", "moving soon", "msg=body"} {
+	for _, want := range []string{"method=PUT", "_state=REDACTED", "X-Amz-Signature=REDACTED", "bytes=9", "lifetime", "moving soon", "msg=body", "attempt=2"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q, so this test has not seen what it is about", want)
 		}
