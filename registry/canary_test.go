@@ -259,3 +259,15 @@ func TestLogOfExchanges(t *testing.T) {
 		t.Errorf("logged\n%s, want\n%s", got, want)
 	}
 }
+
+func TestHostConfigPrintsWhatItSays(t *testing.T) {
+	c := registry.HostConfig{PlaintextCredentials: true, TLS: &registry.TLS{InsecureSkipVerify: true}, Header: http.Header{"X-B": {canarySong}, "X-A": {"1"}},
+		MaxConcurrent: 4, Mirrors: []registry.Mirror{{Host: "m.example", Tags: true}}}
+	want := "host(plaintext credentials, TLS with 0 roots and 0 client certificates, not verified, headers X-A X-B, 4 requests at once, mirrors [m.example])"
+	if got := fmt.Sprintf("%+v", c); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if data, err := json.Marshal(c); err != nil || string(data) != `"`+want+`"` {
+		t.Errorf("in JSON: %s, %v", data, err)
+	}
+}
