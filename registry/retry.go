@@ -32,8 +32,9 @@ import (
 //	TLS: an untrusted certificate, an alert of the server     no
 //	the body of a blob ends early or stands still for 1 min   from there on, with Range
 //	the body of a manifest or a list ends early               yes
+//	a list that is no JSON                                    yes
 //	wrong digest of a manifest                                once: what stands between may have mangled it
-//	wrong digest of a blob                                    no: it has been handed out; from a mirror, it is passed over
+//	wrong digest of a blob                                    no: it has been handed out. Who keeps it whole asks once more
 //	408, 425, 429, 500, 502, 503, 504, 507 to 599             yes
 //	other statuses; a web page in the place of an answer      no
 //	a token server that fails in one of these ways            likewise
