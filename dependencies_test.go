@@ -123,6 +123,7 @@ var dependencies = map[string]string{
 		golang.org/x/sys/cpu
 	`,
 	"registry/registrytest": `
+		registry
 		cuelabs.dev/go/oci/ociregistry
 		cuelabs.dev/go/oci/ociregistry/ocimem
 		cuelabs.dev/go/oci/ociregistry/ociref

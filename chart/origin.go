@@ -28,8 +28,17 @@ type Origin struct {
 	// From is where the archive came from: "network", or "cache" where no byte
 	// of it was sent, though the registry may have confirmed its tag.
 	From cache.Origin `json:"from"`
-	// Confirmed is when the registry last said that the tag names the
-	// manifest; zero for a digest.
+	// Host is the host that sent the archive, as in references: a mirror where
+	// Mirror is set, else that of Resolved, or the one that stands in its place
+	// by registry.HostConfig.Rewrites. Of several that each sent a part it is
+	// the last. Empty: the cache had it.
+	Host   string `json:"host,omitempty"`
+	Mirror bool   `json:"mirror,omitempty"`
+	// TagMirror is the mirror that said what the tag names: the registry itself
+	// was not asked, and may have moved it since. Empty: no mirror was.
+	TagMirror string `json:"tagMirror,omitempty"`
+	// Confirmed is when the registry, or TagMirror, last said that the tag names
+	// the manifest; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
 	// VerifiedBy tells who vouches for the manifest, as the client's Verifier
 	// answered. Empty: nobody was asked, or nobody had to vouch.

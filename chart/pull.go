@@ -87,7 +87,8 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	if err != nil {
 		return nil, err
 	}
-	there, err := stands(ctx, src, ref, options.Selector)
+	noted, told := noteAnswers(ctx)
+	there, err := stands(noted, src, ref, options.Selector)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +108,15 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	if err := c.checkSize(p.Layer); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
 	}
-	content, err := src.Open(ctx, p.Layer)
+	noted, gave := noteAnswers(ctx)
+	content, err := src.Open(noted, p.Layer)
 	if err != nil {
 		return nil, err
 	}
-	p.Origin.From = content.Origin()
+	p.Origin.TagMirror = told.tagMirror()
+	if p.Origin.From = content.Origin(); p.Origin.From == cache.FromNetwork {
+		p.Origin.Host, p.Origin.Mirror = gave.host()
+	}
 	if p.Archive, err = NewArchive(content, content.Size(), &c.archives); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
 	}

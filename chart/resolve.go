@@ -31,7 +31,10 @@ type Resolved struct {
 	How string `json:"how"`
 	// From tells whether the registry or the cache answered.
 	From cache.Origin `json:"from"`
-	// Confirmed is when the registry last said so; zero for a digest.
+	// TagMirror is the mirror that answered for the registry, which may have
+	// moved the tag since. Empty: no mirror was asked.
+	TagMirror string `json:"tagMirror,omitempty"`
+	// Confirmed is when it last said so; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
 }
 
@@ -54,10 +57,19 @@ func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector S
 	if err != nil {
 		return nil, err
 	}
+	ctx, told := noteAnswers(ctx)
+	resolved, err := resolve(ctx, src, ref, selector)
+	if err != nil {
+		return nil, err
+	}
+	resolved.TagMirror = told.tagMirror()
+	return resolved, nil
+}
+
+func resolve(ctx context.Context, src *cache.Source, ref registry.Reference, selector Selector) (resolved *Resolved, err error) {
 	if selector.Chart != "" {
 		return resolveChart(ctx, src, ref, selector)
 	}
-	var resolved *Resolved
 	err = choose(ctx, src, ref, selector, func(ch choice) error {
 		res, err := src.Lookup(ctx, ch.object)
 		if err != nil {

@@ -51,6 +51,7 @@ const minProgress = 64 << 10
 // download opens a blob with one GET.
 func (r *Repository) download(ctx context.Context, desc ocispec.Descriptor) (*download, error) {
 	d := &download{engine: engine{repo: r}, desc: desc, attempts: r.client.newAttempts()}
+	d.attempts.about = r.ref.WithDigest(desc.Digest)
 	d.ctx, d.cancel = context.WithCancel(ctx)
 	if _, err := d.open(); err != nil {
 		d.cancel()

@@ -42,6 +42,9 @@ type answered struct {
 
 // do makes a request until it is answered or not worth another attempt.
 func (e engine) do(req *http.Request, attempts *attempts) (answered, error) {
+	if attempts.about.IsZero() {
+		attempts.about = e.repo.ref
+	}
 	for first := true; ; first = false {
 		a, err := e.anywhere(attempts.mark(req))
 		if err == nil {

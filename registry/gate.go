@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -41,10 +42,7 @@ type gate struct {
 
 func newGate(host string, c HostConfig, maxWait time.Duration) *gate {
 	g := &gate{host: host, maxWait: maxWait}
-	if n := int64(c.MaxConcurrent); n >= 0 {
-		if n == 0 {
-			n = defaultConcurrent
-		}
+	if n := int64(c.concurrent()); n > 0 {
 		// An upload may read its content from the same host, so that reads must
 		// not take every place.
 		g.all, g.reads = semaphore.NewWeighted(n), semaphore.NewWeighted(max(n-1, 1))
@@ -53,6 +51,11 @@ func newGate(host string, c HostConfig, maxWait time.Duration) *gate {
 		g.rate = rate.NewLimiter(rate.Limit(c.RequestsPerSecond), max(int(c.RequestsPerSecond), 1))
 	}
 	return g
+}
+
+// concurrent is how many requests there may be at once; 0: as many as come.
+func (c HostConfig) concurrent() int {
+	return max(cmp.Or(c.MaxConcurrent, defaultConcurrent), 0)
 }
 
 type resumedKey struct{}
@@ -120,7 +123,7 @@ func (g *gate) pause(ctx context.Context) error {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			return &pausedError{wait}
 		}
-		TellStep(ctx, Step{Kind: StepWait, Host: g.host, Wait: wait})
+		TellStep(ctx, Step{Kind: StepWait, Host: g.host, Wait: wait, Err: ErrRateLimited})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

@@ -85,8 +85,9 @@ func (r Retry) validate() error {
 // attempts counts the attempts of one operation. Not for concurrent use.
 type attempts struct {
 	Retry
-	n       int // failures since the last progress
-	made    int // attempts so far
+	about   Reference // for who watches; may be zero
+	n       int       // failures since the last progress
+	made    int       // attempts so far
 	mangled bool
 }
 
@@ -129,7 +130,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	if asked > a.MaxWait || limited && time.Until(deadline) <= wait {
 		return err
 	}
-	TellStep(ctx, Step{Kind: StepRetry, Attempt: a.n + 1, Wait: wait, Err: err})
+	TellStep(ctx, Step{Kind: StepRetry, Reference: a.about, Host: a.about.Host, Attempt: a.made + 1, Wait: wait, Err: err})
 	if slept := sleep(ctx, wait); slept != nil {
 		return fmt.Errorf("%w, while waiting to try again after: %v", slept, redact.Error(err))
 	}

@@ -103,7 +103,8 @@ func (c HostConfig) transport(control dialControl) (*http.Transport, error) {
 		TLSHandshakeTimeout:   tlsTimeout,
 		ResponseHeaderTimeout: headerTimeout,
 		IdleConnTimeout:       idleTimeout,
-		MaxIdleConnsPerHost:   idlePerHost,
+		MaxIdleConnsPerHost:   max(c.concurrent(), idlePerHost),
+		MaxConnsPerHost:       c.concurrent(), // a place at the gate is free a moment before its connection is
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true, // digests are over the bytes as stored
 	}, nil

@@ -59,17 +59,26 @@ func (a *app) credentials() (auth.Provider, error) {
 	return auth.Chain(docker, helm), nil
 }
 
-// registryClient serves the hosts of the command line.
+// registryClient serves the hosts of the command line. What the flags say of a
+// host goes before certs.d, then registries.conf, then hosts.toml.
 func (a *app) registryClient(hosts ...string) (*registry.Client, error) {
 	configure, err := a.hosts.resolve(hosts...)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.files.load(); err != nil {
 		return nil, err
 	}
 	credentials, err := a.credentials()
 	if err != nil {
 		return nil, err
 	}
-	return registry.NewClient(&registry.Options{Credentials: credentials, Hosts: configure, Logger: a.logger()})
+	return registry.NewClient(&registry.Options{
+		Credentials: credentials,
+		Hosts:       registry.LayerHosts(configure, a.files.hosts),
+		Aliases:     a.files.aliases,
+		Logger:      a.logger(),
+	})
 }
 
 func (a *app) cacheStore() (*cache.Store, error) {

@@ -73,11 +73,11 @@ type copyResult struct {
 }
 
 func (a *app) copy(ctx context.Context, source, destination string, options chart.CopyOptions) error {
-	from, err := parseSource(source)
+	from, err := a.parseSource(source)
 	if err != nil {
 		return err
 	}
-	to, err := parseDestination(destination)
+	to, err := a.parseDestination(destination)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,10 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 	if err := a.needsNetwork("copy"); err != nil {
 		return err
 	}
+	destination, err := a.namespace(destination)
+	if err != nil {
+		return err
+	}
 	namespace, err := classic.ParseNamespace(destination)
 	if err != nil {
 		return usageError{err}

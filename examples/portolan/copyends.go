@@ -32,12 +32,12 @@ func (e end) hosts() []string {
 	return []string{e.ref.Host}
 }
 
-func parseSource(text string) (end, error) {
+func (a *app) parseSource(text string) (end, error) {
 	if e, ok, err := parseLayout(text); ok || err != nil {
 		return e, err
 	}
 	if strings.HasPrefix(text, "oci://") {
-		ref, err := parse(text)
+		ref, err := a.parse(text)
 		return end{ref: ref}, err
 	}
 	_, cerr := os.Stat(filepath.Join(text, "Chart.yaml"))
@@ -45,11 +45,11 @@ func parseSource(text string) (end, error) {
 	if looksLikePath(text) || cerr == nil || err == nil && info.Mode().IsRegular() {
 		return end{path: text}, nil
 	}
-	ref, err := parse(text)
+	ref, err := a.parse(text)
 	return end{ref: ref}, err
 }
 
-func parseDestination(text string) (end, error) {
+func (a *app) parseDestination(text string) (end, error) {
 	if e, ok, err := parseLayout(text); ok || err != nil {
 		return e, err
 	}
@@ -58,17 +58,17 @@ func parseDestination(text string) (end, error) {
 	}
 	if namespace, ok := strings.CutSuffix(text, "/"); ok {
 		// The name is not known yet: any shows whether the rest is right.
-		ref, err := registry.ParseReference(namespace + "/x")
+		ref, err := a.parse(namespace + "/x")
 		if err == nil {
-			return end{ref: registry.Reference{Host: ref.Host}, namespace: namespace}, nil
+			return end{ref: registry.Reference{Host: ref.Host}, namespace: strings.TrimSuffix(ref.Name(), "/x")}, nil
 		}
 	}
-	ref, err := registry.ParseReference(text)
+	ref, err := a.parse(text)
 	if err != nil {
 		if info, serr := os.Stat(text); serr == nil && info.IsDir() {
 			return end{path: text}, nil
 		}
-		return end{}, usageError{err}
+		return end{}, err
 	}
 	return end{ref: ref}, nil
 }

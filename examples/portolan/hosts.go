@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"net/http"
+	"net/url"
 
 	"github.com/spf13/pflag"
 
@@ -16,6 +16,9 @@ type hostSettings struct {
 	plainHTTP                        *bool
 	plaintextCredentials, skipVerify bool
 	caFile, certFile, keyFile        string
+	mirrors                          []registry.Mirror
+	header                           http.Header
+	proxy                            *url.URL
 }
 
 // hostFlags are how hosts are reached. Each flag is given bare, for the one
@@ -24,6 +27,9 @@ type hostFlags struct {
 	bare   hostSettings
 	isBare string // the last flag that was given bare
 	named  map[string]*hostSettings
+
+	maxConcurrent int   // at every host; zero: the default
+	wrong         error // the first thing that is wrong with a value
 }
 
 // at returns the settings of a host as users write it; empty is the bare one.
@@ -54,61 +60,18 @@ func (h *hostFlags) register(flags *pflag.FlagSet) {
 	toggle("plaintext-credentials", "send credentials over plain HTTP as well", func(s *hostSettings, on bool) { s.plaintextCredentials = on })
 	toggle("insecure-skip-tls-verify", "accept any certificate", func(s *hostSettings, on bool) { s.skipVerify = on })
 	file := func(name, usage string, set func(*hostSettings, string)) {
-		flags.Var(&hostFile{h, name, set}, name, "`[HOST=]FILE` with "+usage)
+		flags.Var(&hostValue{h, name, func(s *hostSettings, f string) error { set(s, f); return nil }}, name, "`[HOST=]FILE` with "+usage)
 	}
 	file("ca-file", "CA certificates to trust besides the system's", func(s *hostSettings, f string) { s.caFile = f })
 	file("cert-file", "the client certificate", func(s *hostSettings, f string) { s.certFile = f })
 	file("key-file", "the client certificate's key", func(s *hostSettings, f string) { s.keyFile = f })
-}
-
-// hostSwitch is a switch that may name a host.
-type hostSwitch struct {
-	hosts *hostFlags
-	name  string
-	set   func(*hostSettings, bool)
-}
-
-func (f *hostSwitch) String() string { return "" }
-func (f *hostSwitch) Type() string   { return "bool" }
-
-func (f *hostSwitch) Set(value string) error {
-	on, err := strconv.ParseBool(value)
-	host := ""
-	if err != nil {
-		on, host = true, value
-		if host == "" {
-			return errors.New("no host after =")
-		}
+	value := func(name, usage string, set func(*hostSettings, string) error) {
+		flags.Var(&hostValue{h, name, set}, name, usage)
 	}
-	s, err := f.hosts.at(f.name, host)
-	if err == nil {
-		f.set(s, on)
-	}
-	return err
-}
-
-// hostFile is a file that may be for a named host.
-type hostFile struct {
-	hosts *hostFlags
-	name  string
-	set   func(*hostSettings, string)
-}
-
-func (f *hostFile) String() string { return "" }
-func (f *hostFile) Type() string   { return "string" }
-
-// Set takes what stands before the first "=" for a host unless it has a slash,
-// which no host has and the names of most files.
-func (f *hostFile) Set(value string) error {
-	host, file, found := strings.Cut(value, "=")
-	if !found || strings.ContainsAny(host, `/\`) {
-		host, file = "", value
-	}
-	s, err := f.hosts.at(f.name, host)
-	if err == nil {
-		f.set(s, file)
-	}
-	return err
+	value("mirror", "ask `[HOST=]MIRROR[/PREFIX]` for content before the host; may be given several times, and goes before those of files", (*hostSettings).addMirror)
+	value("header", "send `[HOST=]'NAME: VALUE'` with every request; may be given several times", (*hostSettings).addHeader)
+	value("proxy", "reach the host through the proxy `[HOST=]URL` (default: $HTTPS_PROXY and its kin)", (*hostSettings).setProxy)
+	flags.IntVar(&h.maxConcurrent, "max-concurrent", 0, "at most this `number` of requests at once to each host, 2 or more (default 16)")
 }
 
 // resolve answers how each host is reached. own are the hosts of the command
@@ -135,11 +98,22 @@ func (h *hostFlags) resolve(own ...string) (func(host string) (registry.HostConf
 		}
 		configs[host] = config
 	}
-	return func(host string) (registry.HostConfig, error) { return configs[host], nil }, nil
+	everywhere := registry.HostConfig{MaxConcurrent: h.maxConcurrent}
+	if err := everywhere.Validate(); err != nil {
+		return nil, usageError{fmt.Errorf("--max-concurrent %d: %w", h.maxConcurrent, err)}
+	}
+	return func(host string) (registry.HostConfig, error) {
+		c := configs[host]
+		c.MaxConcurrent = h.maxConcurrent
+		return c, nil
+	}, nil
 }
 
 func (s *hostSettings) config() (registry.HostConfig, error) {
-	c := registry.HostConfig{PlaintextCredentials: s.plaintextCredentials}
+	c := registry.HostConfig{PlaintextCredentials: s.plaintextCredentials, Mirrors: s.mirrors, Header: s.header}
+	if s.proxy != nil {
+		c.Proxy = http.ProxyURL(s.proxy)
+	}
 	c.PlainHTTP = s.plainHTTP != nil && *s.plainHTTP
 	if s.skipVerify || s.caFile != "" || s.certFile != "" || s.keyFile != "" || s.plainHTTP != nil && !*s.plainHTTP {
 		t, err := registry.LoadTLS(s.caFile, s.certFile, s.keyFile)

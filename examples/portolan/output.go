@@ -26,6 +26,8 @@ type result struct {
 	Prov      string             `json:"provenance,omitempty"` // the path of the .prov file
 	How       string             `json:"how,omitempty"`
 	Origin    cache.Origin       `json:"origin,omitempty"`
+	Mirror    string             `json:"mirror,omitempty"`    // the mirror that sent the archive
+	TagMirror string             `json:"tagMirror,omitempty"` // the mirror that resolved the tag, which may be behind
 	Verified  []string           `json:"verifiedBy,omitempty"`
 	Exists    *bool              `json:"exists,omitempty"`
 	Sent      *int64             `json:"sent,omitempty"` // bytes
@@ -73,7 +75,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", float64(n)/float64(div), "KMGT"[exp])
 }
 
-// parse reads a reference of the command line.
+// parse reads a full reference; those of the command line are for app.parse.
 func parse(s string) (registry.Reference, error) {
 	ref, err := registry.ParseReference(s)
 	if err != nil {

@@ -79,7 +79,7 @@ func (a *app) packageFile(ctx context.Context, dir, destination string, signer c
 }
 
 func (a *app) packageUnder(ctx context.Context, dir, name string, options chart.PackOptions) error {
-	ref, err := parse(name)
+	ref, err := a.parse(name)
 	if err != nil {
 		return err
 	}

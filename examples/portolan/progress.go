@@ -86,12 +86,15 @@ func (p *progress) Stepped(s registry.Step) {
 	if p.done {
 		return
 	}
-	text := s.String()
+	text, shown := s.String(), false
 	for _, b := range p.bars {
-		if b.about == s.Reference {
+		if b.about == s.Reference || s.Reference.IsZero() && b.about.Host == s.Host {
 			b.note.Store(&text)
-			return
+			shown = true
 		}
+	}
+	if shown {
+		return
 	}
 	if s.Host != "" {
 		text = s.Host + ": " + text

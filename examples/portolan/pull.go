@@ -26,7 +26,7 @@ func (a *app) pullCommand() *cobra.Command {
 		Short: "Pull a chart into a file or a directory",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}
@@ -73,7 +73,10 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, to placing, opti
 		return err
 	}
 	r := result{Prov: provPath, Verified: pulled.Origin.VerifiedBy, Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
-		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From}
+		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From, TagMirror: pulled.Origin.TagMirror}
+	if pulled.Origin.Mirror {
+		r.Mirror = pulled.Origin.Host
+	}
 	return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, path) })
 }
 
@@ -97,7 +100,7 @@ func (a *app) resolveCommand() *cobra.Command {
 		Short: "Print what a reference names now, pinned by digest",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}
@@ -110,7 +113,7 @@ func (a *app) resolveCommand() *cobra.Command {
 				return err
 			}
 			r := result{Reference: resolved.Reference, Digest: resolved.Manifest.Digest, Version: resolved.Version,
-				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From}
+				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From, TagMirror: resolved.TagMirror}
 			return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, resolved.Reference) })
 		},
 	}

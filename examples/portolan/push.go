@@ -21,7 +21,7 @@ func (a *app) pushCommand() *cobra.Command {
 		Short: "Push a chart: an archive, a directory, or what was packaged under the reference",
 		Args:  args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[len(args)-1])
+			ref, err := a.parse(args[len(args)-1])
 			if err != nil {
 				return err
 			}

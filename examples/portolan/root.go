@@ -34,6 +34,7 @@ type app struct {
 	hosts        hostFlags
 	progress     *progress    // nil: nothing is shown
 	ended        func() error // why the command's context has ended; nil before it runs
+	files        hostFiles
 }
 
 // run is the whole program, and answers with its exit status.
@@ -58,6 +59,9 @@ func (a *app) command() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "table" && a.output != "json" {
 				return usagef("--output %s: table or json", a.output)
+			}
+			if a.hosts.wrong != nil {
+				return a.hosts.wrong
 			}
 			if a.timeout < 0 || a.maxAge < 0 {
 				return usagef("--timeout and --max-age: a duration is not negative")
@@ -93,6 +97,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json (default: $DOCKER_CONFIG, else ~/.docker)")
 	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
 	a.hosts.register(flags)
+	a.files.register(flags)
 	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
 		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand(), a.copyCommand(),
 		a.dependencyCommand())

@@ -38,7 +38,7 @@ The archive is read to its end first: what is shown is what an installation woul
 			if unverified && args[0] != "chart" {
 				return usagef("--unverified is for show chart")
 			}
-			from, err := parseSource(args[1])
+			from, err := a.parseSource(args[1])
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ func (a *app) versionsCommand() *cobra.Command {
 		Short: "List the versions of a chart, newest first",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := parse(args[0])
+			ref, err := a.parse(args[0])
 			if err != nil {
 				return err
 			}

@@ -14,8 +14,8 @@ import (
 // the OCI distribution spec says where that, at the version in use, does not:
 // lists are never null and know n=0, ranges may be suffixes, a manifest that is
 // no JSON, is too large or names what is not here is the client's error, a blob
-// that cannot be mounted is one to upload, uploads can be cancelled, and with a
-// manifest go its tags. In each place it does otherwise where an option says so.
+// that cannot be mounted is one to upload, uploads can be cancelled, a part may
+// be one byte, and with a manifest go its tags. In each place it does otherwise where an option says so.
 type handler struct {
 	server  *Server
 	options *Options

@@ -36,22 +36,16 @@ func abort(conn net.Conn) {
 
 // stall takes what comes and says nothing more, until the client goes away.
 // It reads the connection itself: net/http would not notice.
-func stall(w http.ResponseWriter, closing <-chan struct{}) {
+func stall(w http.ResponseWriter, life context.Context) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		<-closing
+		<-life.Done()
 		return
 	}
-	gone := make(chan struct{})
-	go func() {
-		select {
-		case <-closing:
-		case <-gone:
-		}
-		conn.Close()
-	}()
+	stop := context.AfterFunc(life, func() { conn.Close() })
+	defer stop()
 	io.Copy(io.Discard, conn)
-	close(gone)
+	conn.Close()
 }
 
 // pace spreads bytes over time.

@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"context"
 	"net/http"
 	"sync"
 )
@@ -114,7 +115,7 @@ func (f *fault) matches(req *http.Request) bool {
 }
 
 // instead answers in the registry's place and tells whether it did.
-func (f *fault) instead(w http.ResponseWriter, req *http.Request, closing <-chan struct{}) bool {
+func (f *fault) instead(w http.ResponseWriter, req *http.Request, life context.Context) bool {
 	for name, values := range f.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
@@ -122,7 +123,7 @@ func (f *fault) instead(w http.ResponseWriter, req *http.Request, closing <-chan
 	case f.Cut, f.Reset:
 		cut(w, f.Reset)
 	case f.Stall:
-		stall(w, closing)
+		stall(w, life)
 	case f.HTML:
 		writePage(w)
 	case f.Redirect != "":

@@ -57,7 +57,6 @@ func TestFaultsInTheAnswer(t *testing.T) {
 			if status != tc.status || (err != nil) != tc.broken {
 				t.Fatalf("status %d, %v; want %d, broken %t", status, err, tc.status, tc.broken)
 			}
-			// A reset may overtake what was sent before it.
 			if got != tc.want {
 				t.Errorf("got %d bytes, want %d, or other ones", len(got), len(tc.want))
 			}
@@ -65,6 +64,29 @@ func TestFaultsInTheAnswer(t *testing.T) {
 				t.Errorf("Content-Length %d", resp.ContentLength)
 			}
 		})
+	}
+}
+
+// TestFaultsInAnAnswerWithoutLength is about answers whose size nobody has said
+// before: they break at the same places.
+func TestFaultsInAnAnswerWithoutLength(t *testing.T) {
+	whole := quirksIndex("a")
+	for name, tc := range map[string]struct {
+		faults registrytest.Faults
+		want   string
+		broken bool
+	}{
+		"cut":       {registrytest.Faults{Cut: true, At: registrytest.LastByte}, whole[:len(whole)-1], true},
+		"truncated": {registrytest.Faults{Truncate: true}, whole[:len(whole)/2], true},
+		"corrupt":   {registrytest.Faults{Corrupt: true}, whole[:len(whole)-1] + "|", false},
+	} {
+		s := quirksServer(t, &registrytest.Options{Manifests: registrytest.ManifestOptions{NoLength: true}})
+		quirksTags(t, s, "team/app", "a")
+		s.SetFaults(&tc.faults)
+		_, got, err := quirksDo(t, "GET", s.URL+"/v2/team/app/manifests/a", nil, "")
+		if got != tc.want || (err != nil) != tc.broken {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
 

@@ -71,7 +71,8 @@ type Options struct {
 
 	// Upstream is the base URL of an open registry, as another Server's: what
 	// is not here is fetched from there and kept, as pull-through caches do.
-	// Tags are asked for there each time, unless that fails.
+	// Tags are asked for there each time, unless that fails. Lists are of what
+	// is here, and writes stay here.
 	Upstream string
 	// UpstreamPrefix stands before the names of its repositories here, as in
 	// "hub" for "hub/team/app"; other names are not fetched. May be empty.

@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -70,7 +71,7 @@ func (f *fault) strikes(req *http.Request) bool {
 var errMidUpload = errors.New("the upload broke off")
 
 // serve lets the registry answer, and spoils it.
-func (f *fault) serve(registry http.Handler, w http.ResponseWriter, req *http.Request, closing <-chan struct{}) {
+func (f *fault) serve(registry http.Handler, w http.ResponseWriter, req *http.Request, life context.Context) {
 	if f.BytesPerSecond > 0 {
 		req.Body = &slowBody{req.Body, pace{f.BytesPerSecond, req.Context()}}
 		w = &slowWriter{w, pace{f.BytesPerSecond, req.Context()}}
@@ -79,16 +80,16 @@ func (f *fault) serve(registry http.Handler, w http.ResponseWriter, req *http.Re
 	case MidUpload:
 		req.Body = &halfBody{req.Body, (req.ContentLength + 1) / 2}
 		registry.ServeHTTP(nowhere{http.Header{}}, req)
-		f.instead(w, req, closing)
+		f.instead(w, req, life)
 		return
 	case BeforeAnswer:
 		if f.replaces(req) {
 			registry.ServeHTTP(nowhere{http.Header{}}, req)
-			f.instead(w, req, closing)
+			f.instead(w, req, life)
 			return
 		}
 	}
-	sp := &spoiler{ResponseWriter: w, fault: f, req: req, closing: closing}
+	sp := &spoiler{ResponseWriter: w, fault: f, req: req, life: life}
 	registry.ServeHTTP(sp, req)
 	sp.finish()
 }

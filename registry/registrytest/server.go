@@ -1,12 +1,7 @@
-// Package registrytest runs an OCI registry in the process, for tests and
-// demonstrations: a conforming one that keeps everything in memory, counts
-// requests and bytes, and misbehaves as real registries do when told to.
-//
-// It is meant for programs that embed this module as much as for the module's
-// own tests.
 package registrytest
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -14,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -39,14 +33,15 @@ type Server struct {
 	faults   atomic.Pointer[[]*fault]
 	open     atomic.Int64
 	most     atomic.Int64
-	closing  chan struct{}
-	once     sync.Once // closes closing
+	life     context.Context // ends with Close
+	end      context.CancelFunc
 	log      ledger
 }
 
 // New starts a registry. Options may be nil; they are copied.
 func New(options *Options) *Server {
-	s := &Server{closing: make(chan struct{})}
+	s := new(Server)
+	s.life, s.end = context.WithCancel(context.Background())
 	if options != nil {
 		s.options = *options
 	}
@@ -88,7 +83,7 @@ func (s *Server) listen(h http.Handler, state func(net.Conn, http.ConnState)) *h
 
 // Close ends the server and its connections. It may be called again.
 func (s *Server) Close() {
-	s.once.Do(func() { close(s.closing) })
+	s.end()
 	closeListener(s.http)
 	closeListener(s.realm)
 	if s.Storage != nil {
@@ -128,7 +123,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	w, req = s.log.enter(w, req)
 	time.Sleep(s.options.Latency)
 	if f := s.faultFor(req, true); f != nil {
-		f.instead(w, req, s.closing)
+		f.instead(w, req, s.life)
 		return
 	}
 	var h http.Handler = s.registry
@@ -145,7 +140,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 // answer lets h answer, and a fault spoil it.
 func (s *Server) answer(h http.Handler, w http.ResponseWriter, req *http.Request) {
 	if f := s.faultFor(req, false); f != nil {
-		f.serve(h, w, req, s.closing)
+		f.serve(h, w, req, s.life)
 		return
 	}
 	h.ServeHTTP(w, req)

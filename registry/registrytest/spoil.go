@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 )
@@ -9,24 +10,24 @@ import (
 // tests of memory run against it.
 type spoiler struct {
 	http.ResponseWriter
-	fault   *fault
-	req     *http.Request
-	closing <-chan struct{}
+	fault *fault
+	req   *http.Request
+	life  context.Context
 
-	started bool
-	sound   bool  // nothing is to be done to this answer
-	size    int64 // of the body as announced; -1: not
-	sent    int64
-	held    []byte // of a body that was not announced
-	ended   bool
+	status int   // 0: not begun
+	sound  bool  // nothing is to be done to this answer
+	size   int64 // of the body as announced; -1: not
+	sent   int64
+	held   []byte // of a body that was not announced
+	ended  bool
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (s *spoiler) WriteHeader(status int) {
-	if s.started {
+	if s.status != 0 {
 		return
 	}
-	s.started = true
+	s.status = status
 	f, header := s.fault, s.Header()
 	if f.NoDigestHeader {
 		header.Del("Docker-Content-Digest")
@@ -54,7 +55,7 @@ func (s *spoiler) breaks() bool {
 
 // Write implements http.ResponseWriter.
 func (s *spoiler) Write(p []byte) (int, error) {
-	if !s.started {
+	if s.status == 0 {
 		s.WriteHeader(http.StatusOK)
 	}
 	switch {
@@ -71,14 +72,17 @@ func (s *spoiler) Write(p []byte) (int, error) {
 
 // finish sends what was held back to learn its size.
 func (s *spoiler) finish() {
-	if s.held == nil {
+	if s.status == 0 || s.sound || s.size >= 0 {
 		return
 	}
 	s.size = int64(len(s.held))
-	if !s.fault.NoLength {
+	if s.fault.Truncate && !s.fault.NoLength {
 		s.Header().Set("Content-Length", strconv.Itoa(len(s.held)))
 	}
-	s.pass(s.held)
+	s.ResponseWriter.WriteHeader(s.status)
+	if s.size > 0 {
+		s.pass(s.held)
+	}
 }
 
 // pass sends p up to where the fault is.
@@ -102,7 +106,7 @@ func (s *spoiler) pass(p []byte) (int, error) {
 	switch {
 	case s.fault.Truncate && s.fault.NoLength: // ends as if that were all
 	case s.fault.Stall:
-		stall(s.ResponseWriter, s.closing)
+		stall(s.ResponseWriter, s.life)
 	default:
 		cut(s.ResponseWriter, s.fault.Reset)
 	}

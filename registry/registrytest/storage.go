@@ -64,7 +64,7 @@ func (s *Storage) signature(path string) string {
 func (s *Storage) serve(w http.ResponseWriter, req *http.Request) {
 	w, req = s.log.enter(w, req)
 	if f := s.server.faultFor(req, true); f != nil {
-		f.instead(w, req, s.server.closing)
+		f.instead(w, req, s.server.life)
 		return
 	}
 	object := objects.FindStringSubmatch(req.URL.Path)

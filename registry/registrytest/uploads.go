@@ -20,8 +20,9 @@ type UploadOptions struct {
 	// SinglePost takes a blob with the POST that names its digest, as zot
 	// does; else that begins a session (202), as at distribution.
 	SinglePost bool
-	// Monolithic refuses, with this status, the whole blob in one PUT: 405, 411,
-	// 413 or 501. It must come in PATCHes. Zero: it is taken.
+	// Monolithic refuses, with this status, the whole blob in one PUT: 405, 411
+	// or 501; 413 whatever its size is, see MaxBody. It must come in PATCHes.
+	// Zero: it is taken.
 	Monolithic int
 	// MinChunk is the least size of all PATCHes but the last, which is
 	// announced as OCI-Chunk-Min-Length; a PATCH after a smaller one is refused
@@ -145,6 +146,9 @@ func (h *handler) takeChunk(w http.ResponseWriter, req *http.Request, r route, s
 	if s.small {
 		writeError(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "the part before was smaller than OCI-Chunk-Min-Length")
 		return
+	}
+	if req.ContentLength == 1 && req.Header.Get("Content-Range") == "0-0" {
+		req.Header.Del("Content-Range") // ociserver reads it as nothing
 	}
 	h.answerUpload(w, req, r)
 }

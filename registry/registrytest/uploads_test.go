@@ -150,6 +150,16 @@ func TestUploadRefusals(t *testing.T) {
 			t.Errorf("%v", resp)
 		}
 	})
+	t.Run("one byte", func(t *testing.T) {
+		s := quirksServer(t, nil)
+		next := quirksPatch(t, quirksStart(t, s), 0, "x")
+		if next.StatusCode != 202 || next.Header.Get("Range") != "0-0" {
+			t.Fatalf("%v", next)
+		}
+		if next = quirksPatch(t, next, 1, "y"); next.StatusCode != 202 || next.Header.Get("Range") != "0-1" {
+			t.Errorf("one more: %v", next)
+		}
+	})
 	t.Run("single POST", func(t *testing.T) {
 		for single, want := range map[bool]int{false: 202, true: 201} {
 			s := quirksServer(t, &registrytest.Options{Uploads: registrytest.UploadOptions{SinglePost: single}})
