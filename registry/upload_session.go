@@ -164,9 +164,10 @@ func received(resp *http.Response) (n int64, ok bool) {
 	return last + 1, true
 }
 
-// status asks how much of the content has arrived.
+// status asks how much of the content has arrived, in the place of the upload
+// that broke off: see blobPush.arrived.
 func (s *uploadSession) status(ctx context.Context) (int64, error) {
-	resp, err := s.send(ctx, http.MethodGet, s.at, nil, nil)
+	resp, err := s.send(resumed(ctx), http.MethodGet, s.at, nil, nil)
 	if err != nil {
 		return 0, err
 	}
