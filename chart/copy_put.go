@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
@@ -13,24 +14,43 @@ import (
 	"github.com/portolan-oci/portolan/registry"
 )
 
-// put stores a manifest, under a tag unless that is empty. A target that misses
-// something that the manifest names, though it may have said that it is there,
-// is sent that once more.
+// put stores a manifest, under a tag unless that is empty, with what it names.
 func (x *copier) put(ctx context.Context, desc ocispec.Descriptor, data []byte, tag string) error {
-	err := x.store(ctx, desc, data, tag)
-	missing, ok := errors.AsType[*registry.MissingError](err)
-	if !ok || x.again[desc.Digest] || len(x.again) >= maxCopied {
-		return err
+	store := func() error { return x.store(ctx, desc, data, tag) }
+	m, err := ocijson.Parse(data)
+	if err != nil || x.again[desc.Digest] || len(x.again) >= maxCopied {
+		return store()
 	}
-	x.again[desc.Digest] = true
-	m, perr := ocijson.Parse(data)
-	if perr != nil {
-		return err
+	return putWhole(m.Children(), store, func(children []ocispec.Descriptor) error {
+		x.again[desc.Digest] = true
+		return x.sendAgain(ctx, children)
+	})
+}
+
+// putWhole puts a manifest at a target that may miss something of what the
+// manifest names, though it may have said that it is there. That is sent once
+// more, first what the target names, and then, since some name one thing at a
+// time, all the rest.
+func putWhole(children []ocispec.Descriptor, put func() error, send func([]ocispec.Descriptor) error) error {
+	err := put()
+	for again := range 2 {
+		missing, ok := errors.AsType[*registry.MissingError](err)
+		if !ok || len(children) == 0 {
+			return err
+		}
+		some := children
+		if again == 0 {
+			some = missing.Among(children)
+		}
+		if err := send(some); err != nil {
+			return err
+		}
+		children = slices.DeleteFunc(slices.Clone(children), func(d ocispec.Descriptor) bool {
+			return slices.ContainsFunc(some, func(sent ocispec.Descriptor) bool { return sent.Digest == d.Digest })
+		})
+		err = put()
 	}
-	if err := x.sendAgain(ctx, missing.Among(m.Children())); err != nil {
-		return err
-	}
-	return x.store(ctx, desc, data, tag)
+	return err
 }
 
 // store makes the one attempt of put.

@@ -154,22 +154,14 @@ func (p *pusher) sendBlob(ctx context.Context, desc ocispec.Descriptor) error {
 	return p.send(ctx, desc, func(r io.Reader) error { return p.repo.Push(ctx, desc, r) })
 }
 
-// sendManifest stores the manifest under a tag. A registry that misses a blob,
-// though it may have said that it is there, is sent that blob once more.
+// sendManifest stores the manifest under a tag.
 func (p *pusher) sendManifest(ctx context.Context, tag string) error {
 	desc := p.packed.Manifest
-	put := func() error {
+	return putWhole(p.blobs(), func() error {
 		return p.send(ctx, desc, func(r io.Reader) error { return p.repo.PushReference(ctx, desc, r, tag) })
-	}
-	err := put()
-	missing, ok := errors.AsType[*registry.MissingError](err)
-	if !ok {
-		return err
-	}
-	if err := parallel(ctx, missing.Among(p.blobs()), p.sendBlob); err != nil {
-		return err
-	}
-	return put()
+	}, func(blobs []ocispec.Descriptor) error {
+		return parallel(ctx, blobs, p.sendBlob)
+	})
 }
 
 // addTag puts the manifest that Push left at its reference under a further

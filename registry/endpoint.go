@@ -115,6 +115,24 @@ func (ep endpoint) scheme() string {
 	return "https"
 }
 
+// serves tells whether a URL that an endpoint wrote is at the endpoint itself.
+// What stands behind a proxy that ends TLS, and is not told so, writes http://
+// (distribution, X-Forwarded-Proto); a port that is the scheme's own may be
+// there or not.
+func (ep endpoint) serves(u *url.URL) bool {
+	own := addressOf(&url.URL{Scheme: ep.scheme(), Host: apiHost(ep.host)})
+	return addressOf(u) == own || u.Scheme == "http" && u.Port() == "" && own == strings.ToLower(u.Hostname())+":443"
+}
+
+// addressOf is host and port of a URL.
+func addressOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
 // moveRepository exchanges the repository that a URL of the API is about.
 func moveRepository(u *url.URL, from, to string) {
 	if rest, ok := strings.CutPrefix(u.Path, "/v2/"+from+"/"); ok && from != to && from != "" {
@@ -144,7 +162,7 @@ func (e engine) home(ep endpoint, asked *http.Request, resp *http.Response, link
 	if err != nil {
 		return link
 	}
-	if sameOrigin(u, &url.URL{Scheme: ep.scheme(), Host: apiHost(ep.host)}) {
+	if ep.serves(u) {
 		u.Scheme, u.Host = asked.URL.Scheme, asked.URL.Host
 		moveRepository(u, ep.repository, e.repo.ref.Repository)
 	}

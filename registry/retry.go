@@ -39,7 +39,7 @@ import (
 //	other statuses; a web page in the place of an answer      no
 //	a token server that fails in one of these ways            likewise
 //	an upload whose content can be read again (io.Seeker)     yes, in a new session
-//	an upload whose content cannot                            only before its first byte is read
+//	an upload whose content cannot                            while no more than its first 32 KiB are read
 //	limits exceeded; a context that has ended                 no
 //
 // Pauses grow from one attempt to the next. Where a server says Retry-After, in

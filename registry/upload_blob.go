@@ -152,10 +152,11 @@ func (p *blobPush) recover(ctx context.Context) (done bool) {
 }
 
 // arrived asks whether the registry has the content, and tells whether it
-// answered at all.
+// answered at all. The place of that question is the upload's that broke off:
+// the one for reading may be held by the content, which is not read on before.
 func (p *blobPush) arrived(ctx context.Context) (there, answered bool) {
 	at := p.repo.url("blobs/" + p.desc.Digest.String())
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, at.String(), nil)
+	req, err := http.NewRequestWithContext(resumed(ctx), http.MethodHead, at.String(), nil)
 	if err != nil {
 		return false, false
 	}

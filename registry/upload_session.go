@@ -68,14 +68,12 @@ func (s *uploadSession) follow(resp *http.Response) error {
 		return fmt.Errorf("%w: to a Location that cannot be read", errElsewhere)
 	}
 	at.Fragment, at.RawFragment = "", ""
-	home := s.repo.url("")
 	if at.User != nil {
 		return fmt.Errorf("%w: to a Location with a user's name", errElsewhere)
 	}
-	// What stands behind a proxy that ends TLS, and is not told so, writes
-	// http:// (distribution, X-Forwarded-Proto).
-	behind := at.Scheme == "http" && at.Port() == "" && addressOf(home) == strings.ToLower(at.Hostname())+":443"
-	if behind || addressOf(at) == addressOf(home) {
+	home := s.repo.url("")
+	asked := endpoint{host: s.repo.ref.Host, plainHTTP: s.repo.route.origin.plainHTTP}
+	if asked.serves(at) {
 		at.Scheme, at.Host = home.Scheme, home.Host
 	}
 	switch {
@@ -88,21 +86,11 @@ func (s *uploadSession) follow(resp *http.Response) error {
 	return nil
 }
 
-// addressOf is host and port of a URL.
-func addressOf(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	}
-	return strings.ToLower(u.Hostname()) + ":" + port
-}
-
 // home tells whether the session goes on at the registry itself. Elsewhere it
 // gets nothing of what is meant for the registry: neither a credential, nor a
 // cookie, a header or a client certificate (GHSA-jxpm-75mh-9fp7).
 func (s *uploadSession) home() bool {
-	home := s.repo.url("")
-	return s.at.Scheme == home.Scheme && addressOf(s.at) == addressOf(home)
+	return sameOrigin(s.at, s.repo.url(""))
 }
 
 // send makes one request of the session. body may be nil.
@@ -176,9 +164,10 @@ func received(resp *http.Response) (n int64, ok bool) {
 	return last + 1, true
 }
 
-// status asks how much of the content has arrived.
+// status asks how much of the content has arrived, in the place of the upload
+// that broke off: see blobPush.arrived.
 func (s *uploadSession) status(ctx context.Context) (int64, error) {
-	resp, err := s.send(ctx, http.MethodGet, s.at, nil, nil)
+	resp, err := s.send(resumed(ctx), http.MethodGet, s.at, nil, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -185,14 +185,38 @@ func TestUploadsBehindAProxy(t *testing.T) {
 	t.Cleanup(s.Close)
 	s.host = strings.TrimPrefix(s.URL, "https://")
 	s.locate = func(id string) string { return "http://" + s.host + uploadsPath + id }
-	repo := s.repository(t, &registry.Options{Hosts: func(string) (registry.HostConfig, error) {
-		return registry.HostConfig{TLS: &registry.TLS{Roots: []*x509.Certificate{s.Certificate()}}}, nil
-	}})
-	content, desc := uploadsBlob(10)
-	if err := repo.Push(t.Context(), desc, bytes.NewReader(content)); err != nil {
+	options := &registry.Options{
+		Credentials: auth.Static(auth.Resource{Host: s.host}, auth.Credential{Username: "me", Password: auth.NewSecret("canary")}),
+		Hosts: func(host string) (registry.HostConfig, error) {
+			if host == "asked.example" {
+				return registry.HostConfig{Rewrites: []registry.Rewrite{{Prefix: "stock", Location: s.host + "/team"}}}, nil
+			}
+			return registry.HostConfig{TLS: &registry.TLS{Roots: []*x509.Certificate{s.Certificate()}}}, nil
+		},
+	}
+	s.before = func(_ *uploadsServer, w http.ResponseWriter, req *http.Request) bool {
+		_, password, _ := req.BasicAuth()
+		if password != "canary" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="r"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return password != "canary"
+	}
+	client, err := registry.NewClient(options)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.holds(t, desc, content)
+	for i, ref := range []registry.Reference{{Host: s.host, Repository: "team/app"}, {Host: "asked.example", Repository: "stock/app"}} {
+		repo, err := client.Repository(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, desc := uploadsBlob(10 + i)
+		if err := repo.Push(t.Context(), desc, bytes.NewReader(content)); err != nil {
+			t.Fatalf("%s: %v", ref, err)
+		}
+		s.holds(t, desc, content)
+	}
 }
 
 func TestUploadsLocations(t *testing.T) {
