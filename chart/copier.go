@@ -1,11 +1,11 @@
 package chart
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
@@ -42,6 +42,8 @@ type copier struct {
 	unmounted atomic.Bool // the registry has not mounted a blob: it is not asked again
 
 	sent, mounted, existed atomic.Int64
+	counted                sync.Map               // digest to the counter of what was not sent, on the target's word
+	again                  map[digest.Digest]bool // manifests whose parts were sent again
 
 	// Digests that are copied, or being copied. A hostile manifest might name
 	// one as a blob and as a manifest.
@@ -148,7 +150,7 @@ func (x *copier) below(ctx context.Context, desc ocispec.Descriptor, data []byte
 			blobs = append(blobs, child)
 		}
 	}
-	if err := x.blobs(ctx, blobs); err != nil {
+	if err := parallel(ctx, blobs, x.blob); err != nil {
 		return err
 	}
 	for _, child := range m.Children() {
@@ -173,7 +175,7 @@ func (x *copier) manifest(ctx context.Context, desc ocispec.Descriptor, depth in
 			return err
 		}
 		if there {
-			x.existed.Add(desc.Size)
+			x.spared(desc, &x.existed)
 			return nil
 		}
 	}
@@ -197,27 +199,4 @@ func (x *copier) first(d digest.Digest) (bool, error) {
 		return false, fmt.Errorf("copy: %w of %d manifests", ErrTooLarge, maxCopied)
 	}
 	return true, nil
-}
-
-// put stores a manifest, under a tag unless that is empty.
-func (x *copier) put(ctx context.Context, desc ocispec.Descriptor, data []byte, tag string) error {
-	pusher, ok := x.dst.(registry.ReferencePusher)
-	var err error
-	switch {
-	case tag != "" && ok:
-		err = pusher.PushReference(ctx, desc, bytes.NewReader(data), tag)
-	default:
-		err = x.dst.Push(ctx, desc, bytes.NewReader(data))
-		if errors.Is(err, registry.ErrExists) {
-			err = nil
-		}
-		if err == nil && tag != "" {
-			err = x.dst.Tag(ctx, desc, tag)
-		}
-	}
-	if err != nil {
-		return wrapEnd("copy", x.to.WithDigest(desc.Digest), err)
-	}
-	x.sent.Add(desc.Size)
-	return nil
 }

@@ -169,7 +169,7 @@ func (c *Client) newCopier(from CopySource, to CopyTarget, options CopyOptions) 
 		from.Reference.Digest = packed.Manifest.Digest
 	}
 	x := &copier{client: c, src: from.Source, dst: to.Target, from: from.Reference, to: to.Reference, options: options,
-		seenBlobs: map[digest.Digest]bool{}, seenManifests: map[digest.Digest]bool{}}
+		seenBlobs: map[digest.Digest]bool{}, seenManifests: map[digest.Digest]bool{}, again: map[digest.Digest]bool{}}
 	source, ok := from.Source.(*registry.Repository)
 	target, also := to.Target.(*registry.Repository)
 	// Within one repository there is nothing to mount: all of it is there.

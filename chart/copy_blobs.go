@@ -8,20 +8,10 @@ import (
 	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
-
-func (x *copier) blobs(ctx context.Context, all []ocispec.Descriptor) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelBlobs)
-	for _, desc := range all {
-		g.Go(func() error { return x.blob(ctx, desc) })
-	}
-	return g.Wait()
-}
 
 func (x *copier) blob(ctx context.Context, desc ocispec.Descriptor) error {
 	if x.mount != nil && !x.unmounted.Load() {
@@ -30,7 +20,7 @@ func (x *copier) blob(ctx context.Context, desc ocispec.Descriptor) error {
 			return err
 		}
 		if mounted {
-			x.mounted.Add(desc.Size)
+			x.spared(desc, &x.mounted)
 			return nil
 		}
 		x.unmounted.Store(true)
@@ -40,12 +30,17 @@ func (x *copier) blob(ctx context.Context, desc ocispec.Descriptor) error {
 		return wrapEnd("check", x.to.WithDigest(desc.Digest), err)
 	}
 	if there {
-		x.existed.Add(desc.Size)
+		x.spared(desc, &x.existed)
 		return nil
 	}
+	return x.sendBlob(ctx, desc)
+}
+
+// sendBlob sends a blob without asking whether it is there.
+func (x *copier) sendBlob(ctx context.Context, desc ocispec.Descriptor) error {
 	content := &reopening{open: func() (io.ReadCloser, error) { return x.fetch(ctx, desc) }}
 	defer content.Close()
-	err = x.dst.Push(ctx, desc, content)
+	err := x.dst.Push(ctx, desc, content)
 	if registry.FromMirror(err) {
 		if _, err = content.Seek(0, io.SeekStart); err == nil {
 			err = x.dst.Push(ctx, desc, content)

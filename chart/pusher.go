@@ -121,31 +121,55 @@ func occupied(target registry.Reference, there ocispec.Descriptor, what, hint st
 }
 
 func (p *pusher) sendBlobs(ctx context.Context) error {
+	return parallel(ctx, p.blobs(), func(ctx context.Context, desc ocispec.Descriptor) error {
+		if desc.Size > smallBlob {
+			ok, err := p.repo.Exists(ctx, desc)
+			if ok || err != nil {
+				return err
+			}
+		}
+		return p.sendBlob(ctx, desc)
+	})
+}
+
+func (p *pusher) blobs() []ocispec.Descriptor {
 	blobs := []ocispec.Descriptor{p.packed.Layer, p.packed.Config}
 	if p.packed.Provenance != nil {
 		blobs = append(blobs, *p.packed.Provenance)
 	}
+	return slices.CompactFunc(blobs, func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest })
+}
+
+// parallel does one thing with each blob of a chart.
+func parallel(ctx context.Context, blobs []ocispec.Descriptor, do func(context.Context, ocispec.Descriptor) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelBlobs)
-	for _, desc := range slices.CompactFunc(blobs, func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest }) {
-		g.Go(func() error { return p.sendBlob(ctx, desc) })
+	for _, desc := range blobs {
+		g.Go(func() error { return do(ctx, desc) })
 	}
 	return g.Wait()
 }
 
 func (p *pusher) sendBlob(ctx context.Context, desc ocispec.Descriptor) error {
-	if desc.Size > smallBlob {
-		ok, err := p.repo.Exists(ctx, desc)
-		if ok || err != nil {
-			return err
-		}
-	}
 	return p.send(ctx, desc, func(r io.Reader) error { return p.repo.Push(ctx, desc, r) })
 }
 
+// sendManifest stores the manifest under a tag. A registry that misses a blob,
+// though it may have said that it is there, is sent that blob once more.
 func (p *pusher) sendManifest(ctx context.Context, tag string) error {
 	desc := p.packed.Manifest
-	return p.send(ctx, desc, func(r io.Reader) error { return p.repo.PushReference(ctx, desc, r, tag) })
+	put := func() error {
+		return p.send(ctx, desc, func(r io.Reader) error { return p.repo.PushReference(ctx, desc, r, tag) })
+	}
+	err := put()
+	missing, ok := errors.AsType[*registry.MissingError](err)
+	if !ok {
+		return err
+	}
+	if err := parallel(ctx, missing.Among(p.blobs()), p.sendBlob); err != nil {
+		return err
+	}
+	return put()
 }
 
 // addTag puts the manifest that Push left at its reference under a further

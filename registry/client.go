@@ -56,6 +56,8 @@ type Client struct {
 	aliases       aliases
 	retry         Retry
 	log           *slog.Logger
+	elsewhere     *elsewhere
+	chunking      *chunking
 	warned        *warnings
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
 	known         *experience   // of this identity
@@ -93,6 +95,7 @@ func NewClient(options *Options) (*Client, error) {
 		indexing:      make(chan struct{}, 1),
 		known:         newExperience(),
 	}
+	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
 	if err != nil {
 		return nil, err

@@ -195,10 +195,11 @@ func (e engine) send(ep endpoint, asked *http.Request) (*http.Response, error) {
 	req := e.at(ep, asked)
 	req.Header.Set("User-Agent", e.repo.client.userAgent)
 	req.Header.Del("Authorization") // oras-go repeats an upload's first one; the signer decides
-	if u, ok := req.Body.(*upload); ok && u.rewindable() {
-		req.GetBody = u.rewind
+	exchange := e.repo.client.exchange
+	if e.putsTag(asked) {
+		exchange = tellImmutable(exchange)
 	}
-	resp, err := e.repo.client.signer.Do(req, e.hint(ep, req), e.repo.client.exchange)
+	resp, err := e.repo.client.signer.Do(req, e.hint(ep, req), exchange)
 	if err != nil {
 		return nil, err
 	}

@@ -29,16 +29,6 @@ func (c *Client) exchange(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// unsigned makes one exchange that shows nobody who asks: for what a registry
-// refers to at other hosts.
-func (c *Client) unsigned(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Del("Authorization")
-	req.Header.Del("Cookie")
-	req.Header.Set("User-Agent", c.userAgent)
-	return c.exchange(req)
-}
-
 // checkRedirect lets nothing that authenticates leave the origin that was
 // addressed. Go alone would keep it for sub-domains and other ports.
 func checkRedirect(req *http.Request, via []*http.Request) error {

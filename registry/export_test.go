@@ -3,10 +3,30 @@ package registry
 import (
 	"context"
 	"crypto/tls"
+	"net/http"
+	"net/url"
 )
 
 // TLSConfig shows tests what a host's connections are made with.
 func TLSConfig(c HostConfig) (*tls.Config, error) { return c.tlsConfig() }
+
+// DialElsewhere shows tests which addresses a registry's answers may lead to.
+func DialElsewhere(internal bool, address string) error {
+	return dialElsewhere(internal)(nil, "tcp4", address, nil)
+}
+
+// Received shows tests how much of an upload an answer says has arrived.
+func Received(rangeHeader string) (n int64, ok bool) {
+	return received(&http.Response{Header: http.Header{"Range": {rangeHeader}}})
+}
+
+// Follow shows tests where a Location leads from an upload of a repository,
+// and whether that is at the registry.
+func Follow(r *Repository, location string) (at *url.URL, home bool, err error) {
+	s := &uploadSession{repo: r, at: r.url("blobs/uploads/")}
+	err = s.follow(&http.Response{Header: http.Header{"Location": {location}}})
+	return s.at, s.home(), err
+}
 
 // WithAttempt shows tests how the log tells attempts apart.
 func WithAttempt(ctx context.Context, n int) context.Context { return withAttempt(ctx, n) }

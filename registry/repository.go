@@ -181,6 +181,19 @@ func (r *Repository) Exists(ctx context.Context, target ocispec.Descriptor) (boo
 // Push stores a manifest with one PUT, or a blob with one POST and one PUT.
 // What is there already is sent again: ask Exists first where that matters.
 //
+// A blob is streamed. A registry that takes none in one piece is sent chunks,
+// one PATCH each, of which no more than 32 KiB are in memory. Uploads go where
+// the registry says, without its credentials where that is another host. One
+// that fails for a while is tried again, after a HEAD: from its start, or from
+// where it broke off if it is in chunks. For that content must be an io.Seeker;
+// if it can only seek to its start, it is read again from there. Content that
+// can be read only once is sent once, and the error's Hint says so. An error of
+// content itself comes back as it is, and content that is not of the expected
+// size matches ErrDigestMismatch.
+//
+// A manifest that names what the registry does not have is an error that holds
+// a *MissingError.
+//
 // A manifest with a subject becomes one of its referrers, here too where the
 // registry has no API for them: the tag that lists them is then read and
 // written as well, with two GETs and one PUT more, see [Repository.Referrers].
@@ -191,12 +204,12 @@ func (r *Repository) Push(ctx context.Context, expected ocispec.Descriptor, cont
 	}
 	content, ended := r.watch(ctx, true, expected, content)
 	defer ended()
-	body := newUpload(content, expected)
-	return WrapError("push", ref, body.blame(r.remote.Push(ctx, expected, body)))
+	return r.pushBlob(ctx, expected, content)
 }
 
 // PushReference stores a manifest and lets the tag name it, with one PUT; see
-// Push for one with a subject.
+// Push for one with a subject. A tag that the registry does not let move
+// matches ErrExists, unless it names that manifest already.
 func (r *Repository) PushReference(ctx context.Context, expected ocispec.Descriptor, content io.Reader, reference string) error {
 	ref, err := r.object("push", reference)
 	if err != nil {
@@ -206,13 +219,14 @@ func (r *Repository) PushReference(ctx context.Context, expected ocispec.Descrip
 }
 
 // Tag lets a tag name a manifest that is in the repository, with one GET and
-// one PUT.
+// one PUT. A tag that the registry does not let move matches ErrExists, unless
+// it names that manifest already.
 func (r *Repository) Tag(ctx context.Context, desc ocispec.Descriptor, reference string) error {
 	ref, err := r.object("tag", reference)
 	if err != nil {
 		return err
 	}
-	return WrapError("tag", ref, r.remote.Tag(ctx, desc, ref.Object()))
+	return r.putFailed(ctx, "tag", ref, desc.Digest, r.remote.Tag(ctx, desc, ref.Object()))
 }
 
 // object reads a tag or a digest, or a whole reference of this repository.

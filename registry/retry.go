@@ -101,7 +101,15 @@ func (a *attempts) mark(req *http.Request) *http.Request {
 	if a.made == 1 {
 		return req
 	}
-	return req.WithContext(withAttempt(req.Context(), a.made))
+	return req.WithContext(a.context(req.Context()))
+}
+
+// context is ctx marked as mark does it.
+func (a *attempts) context(ctx context.Context) context.Context {
+	if a.made == 1 {
+		return ctx
+	}
+	return withAttempt(ctx, a.made)
 }
 
 // again waits and returns nil when what ended with err is to be tried again,

@@ -29,10 +29,10 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 	}
 	from, ended := r.watch(ctx, true, expected, from)
 	defer ended()
-	body := newUpload(from, expected)
-	data, err := content.ReadAll(body, expected)
+	source := newUploadContent(from, expected)
+	data, err := content.ReadAll(readerFunc(source.take), expected)
 	if err != nil {
-		return WrapError("push", ref, body.blame(err))
+		return WrapError("push", ref, source.blame(err))
 	}
 	subject, referrer := subjectOf(data, expected)
 	listed := subject == ""
@@ -45,7 +45,9 @@ func (r *Repository) pushManifest(ctx context.Context, expected ocispec.Descript
 		_ = to.SetReferrersCapability(true)
 	}
 	if err := to.PushReference(ctx, expected, bytes.NewReader(data), object); err != nil {
-		return WrapError("push", ref, err)
+		if err = r.putFailed(ctx, "push", ref, expected.Digest, err); err != nil {
+			return err
+		}
 	}
 	if listed {
 		return nil
@@ -205,5 +207,5 @@ func (r *Repository) putIndex(ctx context.Context, index *ocispec.Index, tag str
 		return fmt.Errorf("list of referrers under the tag %s: %w of %d bytes", tag, limit.ErrExceeded, maxManifest)
 	}
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	return r.remote.PushReference(ctx, desc, bytes.NewReader(data), tag)
+	return r.putFailed(ctx, "list referrer", r.ref.WithTag(tag), desc.Digest, r.remote.PushReference(ctx, desc, bytes.NewReader(data), tag))
 }
