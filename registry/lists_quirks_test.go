@@ -188,3 +188,41 @@ func TestListsOfAMovedHost(t *testing.T) {
 		})
 	}
 }
+
+// TestImmutableTagsAreLearned: however a registry says that a tag may not move.
+func TestImmutableTagsAreLearned(t *testing.T) {
+	for name, tc := range map[string]struct {
+		immutable registrytest.Immutable
+		want      registry.Support
+	}{
+		"mutable": {registrytest.Mutable, registry.Unknown}, "Harbor": {registrytest.ImmutableHarbor, registry.Supported},
+		"ECR": {registrytest.ImmutableECR, registry.Supported}, "Docker Hub": {registrytest.ImmutableHub, registry.Supported},
+		"conflict": {registrytest.ImmutableConflict, registry.Supported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t, &registrytest.Options{Manifests: registrytest.ManifestOptions{Immutable: tc.immutable}})
+			client, err := registry.NewClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: s.Host, Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			artifact(t, repo, "1", "content")
+			other, _ := artifact(t, repo, "2", "other content")
+			content, err := repo.Fetch(t.Context(), other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer content.Close()
+			err = repo.PushReference(t.Context(), other, content, "1")
+			if moved := tc.immutable == registrytest.Mutable; moved != (err == nil) {
+				t.Errorf("moved: %v", err)
+			}
+			if got := capabilities(t, client, registry.Reference{Host: s.Host}); got.ImmutableTags.Value != tc.want {
+				t.Errorf("learned %+v, want %s", got.ImmutableTags, tc.want)
+			}
+		})
+	}
+}
