@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/portolan-oci/portolan/auth"
-	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -121,14 +120,14 @@ func (e engine) passOver(req *http.Request, ep endpoint, err error) {
 	if isTransient(err) {
 		c.gateOf(ep).failed()
 	}
-	c.log.DebugContext(req.Context(), "mirror passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", redact.Error(err))
+	c.log.DebugContext(req.Context(), "mirror passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", toldError{err})
 }
 
 // lied reports a mirror that gave wrong content.
 func (e engine) lied(ctx context.Context, ep endpoint, err error) {
 	c := e.repo.client
 	c.gateOf(ep).lied()
-	c.log.WarnContext(ctx, "a mirror gives wrong content and is passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", redact.Error(err))
+	c.log.WarnContext(ctx, "a mirror gives wrong content and is passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", toldError{err})
 	observe(ctx, Answer{Host: ep.host, Mirror: true, Err: err})
 }
 

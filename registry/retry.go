@@ -19,7 +19,6 @@ import (
 
 	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/internal/limit"
-	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -132,7 +131,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	}
 	TellStep(ctx, Step{Kind: StepRetry, Reference: a.about, Host: a.about.Host, Attempt: a.made + 1, Wait: wait, Err: err})
 	if slept := sleep(ctx, wait); slept != nil {
-		return fmt.Errorf("%w, while waiting to try again after: %v", slept, redact.Error(err))
+		return fmt.Errorf("%w, while waiting to try again after: %v", slept, toldError{err})
 	}
 	a.made++
 	return nil
