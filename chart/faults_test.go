@@ -75,8 +75,9 @@ var faultSentinels = []struct {
 // numbered gives each request its number, by which faults are aimed, and counts
 // the bytes of blobs that arrive.
 type numbered struct {
-	n     atomic.Int64
-	blobs atomic.Int64
+	http.Transport // of its own: no connection is one that an earlier fault has broken
+	n              atomic.Int64
+	blobs          atomic.Int64
 }
 
 const numberHeader = "X-Number"
@@ -84,7 +85,7 @@ const numberHeader = "X-Number"
 func (t *numbered) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set(numberHeader, fmt.Sprint(t.n.Add(1)))
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := t.Transport.RoundTrip(req)
 	if err == nil && req.Method == http.MethodGet && resp.StatusCode < 300 && strings.Contains(req.URL.Path, "/blobs/") {
 		resp.Body = &numberedBody{resp.Body, &t.blobs}
 	}
@@ -133,7 +134,9 @@ func (m *matrix) fresh(s *registrytest.Server) registry.Reference {
 
 // stored is the archive as it arrived at a registry.
 func (m *matrix) stored(ctx context.Context, ref registry.Reference) ([]byte, error) {
-	client, err := matrixClient(new(numbered))
+	transport := new(numbered)
+	defer transport.CloseIdleConnections()
+	client, err := matrixClient(transport)
 	if err != nil {
 		return nil, err
 	}
@@ -349,6 +352,7 @@ func (m *matrix) try(t *testing.T, op operation, k int64, fault *registrytest.Fa
 	f := *fault
 	f.Match = func(req *http.Request) bool { return k < 0 || req.Header.Get(numberHeader) == fmt.Sprint(k) }
 	transport := new(numbered)
+	defer transport.CloseIdleConnections()
 	client, err := matrixClient(transport)
 	if err != nil {
 		t.Fatal(err)

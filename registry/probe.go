@@ -90,9 +90,7 @@ func (p *prober) base(ctx context.Context, known Capabilities, now time.Time) er
 		return nil
 	}
 	asNobody := func(req *http.Request) (*http.Response, error) {
-		req = p.engine.at(p.engine.repo.route.origin, req)
-		req.Header.Set("User-Agent", p.client.userAgent)
-		return p.client.exchange(req)
+		return p.client.unsigned(p.engine.at(p.engine.repo.route.origin, req))
 	}
 	resp, err := p.ask(ctx, asNobody, http.MethodGet, p.engine.baseURL(), nil)
 	if err != nil {
