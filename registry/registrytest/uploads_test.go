@@ -176,6 +176,22 @@ func TestUploadRefusals(t *testing.T) {
 	})
 }
 
+// TestUploadsUnderFaultsOfBodies: an answer without a body keeps its status.
+func TestUploadsUnderFaultsOfBodies(t *testing.T) {
+	for _, at := range []registrytest.Point{registrytest.BeforeHeaders, registrytest.MidBody, registrytest.LastByte} {
+		for _, f := range []registrytest.Faults{{Truncate: true}, {Truncate: true, NoLength: true}, {Corrupt: true}, {Cut: true}} {
+			if f.At = at; f.Cut && at == registrytest.BeforeHeaders {
+				continue
+			}
+			s := quirksServer(t, nil)
+			s.SetFaults(&f)
+			if resp, text, err := quirksDo(t, "POST", s.URL+"/v2/team/app/blobs/uploads/", nil, ""); err != nil || resp.StatusCode != 202 {
+				t.Errorf("%+v: %v %v %s", f, resp, err, text)
+			}
+		}
+	}
+}
+
 func TestUploadSessions(t *testing.T) {
 	s := quirksServer(t, nil)
 	session := quirksStart(t, s)
