@@ -64,6 +64,9 @@ func (s *uploadSession) follow(resp *http.Response) error {
 		return nil
 	}
 	at, err := s.at.Parse(location)
+	if err == nil {
+		_, err = url.Parse(at.String()) // of //0:: comes what is none
+	}
 	if err != nil {
 		return fmt.Errorf("%w: to a Location that cannot be read", errElsewhere)
 	}
