@@ -24,11 +24,8 @@ func (s *Source) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, e
 		return hit, err
 	}
 	c, err := s.download(ctx, desc)
-	for range maxMirrors {
-		if !registry.FromMirror(err) {
-			break
-		}
-		c, err = s.download(ctx, desc)
+	for n := 0; n < maxMirrors && errors.Is(err, registry.ErrDigestMismatch) && (n == 0 || registry.FromMirror(err)); n++ {
+		c, err = s.download(ctx, desc) // what stood between may have mangled it
 	}
 	return c, err
 }

@@ -1,7 +1,9 @@
 package chart_test
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -173,6 +175,14 @@ func TestProgressOfCharts(t *testing.T) {
 	check("pull with a broken connection", 0, packed.Manifest.Size+packed.Layer.Size, "resolve retry")
 	pull(elsewhere)
 	check("pull again", 0, 0, "resolve")
+
+	fetch := func(context.Context) (io.ReadCloser, error) { return packed.Fetch(ctx, packed.Layer) }
+	adopted, err := elsewhere.Adopt(ctx, "", fetch, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adopted.Close()
+	check("adopt", 0, packed.Layer.Size, "")
 }
 
 // A wait that the registry asks for is told of by whoever waits.

@@ -41,7 +41,7 @@ func (x *copier) sendBlob(ctx context.Context, desc ocispec.Descriptor) error {
 	content := &reopening{open: func() (io.ReadCloser, error) { return x.fetch(ctx, desc) }}
 	defer content.Close()
 	err := x.dst.Push(ctx, desc, content)
-	if registry.FromMirror(err) {
+	if errors.Is(err, registry.ErrDigestMismatch) { // what stood between may have mangled it, or a mirror lied
 		if _, err = content.Seek(0, io.SeekStart); err == nil {
 			err = x.dst.Push(ctx, desc, content)
 		}

@@ -137,16 +137,20 @@ func newest(ctx context.Context, src registry.TagLister, ref registry.Reference,
 	if err != nil {
 		return Version{}, err
 	}
-	all, err := listVersions(ctx, src)
+	all, err := readVersions(ctx, src)
 	if err != nil {
 		return Version{}, err
 	}
-	for _, v := range all {
-		if in(v.parsed) {
-			return v, nil
+	var found tagged
+	for _, t := range all {
+		if version.Compare(found.parsed, t.parsed) < 0 && in(t.parsed) {
+			found = t
 		}
 	}
-	return Version{}, &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: all}
+	if found.parsed.IsZero() {
+		return Version{}, &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: newestFirst(all)}
+	}
+	return found.version(), nil
 }
 
 // inRange reads a range, empty for all stable versions.

@@ -112,53 +112,100 @@ func (c *Client) versions(ctx context.Context, ref registry.Reference, options V
 	return src, slices.DeleteFunc(all, func(v Version) bool { return !in(v.parsed) }), nil
 }
 
-// listVersions reads the whole tag list: registries do not sort by version.
+// tagged is a tag that was read as a version.
+type tagged struct {
+	tag    string
+	parsed version.Version
+}
+
+func (t tagged) version() Version {
+	return Version{Version: t.parsed.String(), Tag: t.tag, parsed: t.parsed}
+}
+
+// listVersions reads the whole tag list, newest version first: registries do
+// not sort by version.
 func listVersions(ctx context.Context, src registry.TagLister) ([]Version, error) {
-	var all []Version
+	all, err := readVersions(ctx, src)
+	return newestFirst(all), err
+}
+
+// readVersions reads the whole tag list, in the registry's order. A tag that is
+// listed twice is there twice.
+func readVersions(ctx context.Context, src registry.TagLister) ([]tagged, error) {
+	var all []tagged
 	for tag, err := range registry.Tags(ctx, src) {
 		if err != nil {
 			return nil, err
 		}
-		if v, ok := versionOf(tag); ok {
-			all = append(all, v)
+		if parsed, ok := parseTag(tag); ok {
+			all = append(all, tagged{tag, parsed})
 		}
 	}
-	all = withoutFloating(all)
-	slices.SortFunc(all, func(a, b Version) int { return version.Compare(b.parsed, a.parsed) })
-	return slices.CompactFunc(all, func(a, b Version) bool { return a.Tag == b.Tag }), nil
+	return withoutFloating(all), nil
+}
+
+// newestFirst sorts what readVersions has read.
+func newestFirst(all []tagged) []Version {
+	slices.SortFunc(all, func(a, b tagged) int { return version.Compare(b.parsed, a.parsed) })
+	all = slices.CompactFunc(all, func(a, b tagged) bool { return a.tag == b.tag })
+	list := make([]Version, len(all))
+	for i, t := range all {
+		list[i] = t.version()
+	}
+	return list
 }
 
 // withoutFloating drops short tags, such as 1.2, under which there is a full
 // version, such as 1.2.9: beside one, they name the newest of a series, as with
 // images, and 1.2.0 would be the wrong reading.
-func withoutFloating(all []Version) []Version {
-	full := map[string]bool{}
-	for _, v := range all {
-		if !v.parsed.IsShort() {
-			full[v.parsed.Series()] = true
+func withoutFloating(all []tagged) []tagged {
+	full := map[string]bool{} // by the series of the short ones: whether there is one
+	for _, t := range all {
+		if t.parsed.IsShort() {
+			full[t.parsed.Series()] = false
 		}
 	}
-	return slices.DeleteFunc(all, func(v Version) bool { return v.parsed.IsShort() && full[v.parsed.Series()] })
+	if len(full) == 0 {
+		return all
+	}
+	for _, t := range all {
+		if series := t.parsed.Series(); !t.parsed.IsShort() {
+			if _, short := full[series]; short {
+				full[series] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(t tagged) bool { return t.parsed.IsShort() && full[t.parsed.Series()] })
 }
 
 // maxShortMajor bounds the first of two numbers: above it they are a date or a
 // build, as in 20240101.1, and would outrank every version.
 const maxShortMajor = 4 // digits
 
-// versionOf reads a tag as a version. A single number is none: dates and
-// build numbers are tagged so; nor is what no registry could be asked for.
+// versionOf reads a tag as a version.
 func versionOf(tag string) (Version, bool) {
-	if !strings.Contains(tag, ".") || !registry.ValidTag(tag) {
+	parsed, ok := parseTag(tag)
+	if !ok {
 		return Version{}, false
 	}
-	text := registry.VersionOfTag(tag)
-	parsed, err := version.Parse(text)
-	if err != nil {
-		return Version{}, false
+	return tagged{tag, parsed}.version(), true
+}
+
+// parseTag reads a tag as a version. A single number is none: dates and build
+// numbers are tagged so; nor is what no registry could be asked for.
+func parseTag(tag string) (version.Version, bool) {
+	if !beginsVersion(tag) || !strings.Contains(tag, ".") || !registry.ValidTag(tag) {
+		return version.Version{}, false
 	}
-	v := Version{Version: text, Tag: tag, parsed: parsed}
-	if v.parsed.IsShort() && strings.Index(v.parsed.Series(), ".") > maxShortMajor {
-		return Version{}, false
+	parsed, err := version.Parse(registry.VersionOfTag(tag))
+	if err != nil || parsed.IsShort() && strings.Index(parsed.Series(), ".") > maxShortMajor {
+		return version.Version{}, false
 	}
-	return v, true
+	return parsed, true
+}
+
+// beginsVersion tells most tags that are none, such as latest and those of
+// signatures, before they are read.
+func beginsVersion(tag string) bool {
+	return tag != "" && (tag[0] == 'v' || tag[0] >= '0' && tag[0] <= '9')
 }

@@ -81,7 +81,7 @@ func (w *canaryWorld) store(rw http.ResponseWriter, req *http.Request) {
 func (w *canaryWorld) answer(rw http.ResponseWriter, req *http.Request, how string, status int) {
 	switch how {
 	case "status":
-		rw.WriteHeader(http.StatusNotImplemented) // 503 would be tried again
+		rw.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintf(rw, "no: %s?%s", req.URL.Path, req.URL.RawQuery)
 	case "cut":
 		panic(http.ErrAbortHandler)
@@ -166,7 +166,7 @@ func TestNothingShowsASecret(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("value", "v", v)
 	}
 	wantNoCanary(t, "the log", log.String())
-	for _, want := range []string{"method=PUT", "_state=REDACTED", "X-Amz-Signature=REDACTED", "bytes=9", "lifetime", "moving soon", "msg=body"} {
+	for _, want := range []string{"method=PUT", "_state=REDACTED", "X-Amz-Signature=REDACTED", "bytes=9", "lifetime", "moving soon", "msg=body", "attempt=2"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q, so this test has not seen what it is about", want)
 		}
@@ -257,5 +257,17 @@ func TestLogOfExchanges(t *testing.T) {
 		`"},{"bytes":4,"level":"DEBUG","msg":"body","url":"` + address + `"}]`
 	if string(got) != want {
 		t.Errorf("logged\n%s, want\n%s", got, want)
+	}
+}
+
+func TestHostConfigPrintsWhatItSays(t *testing.T) {
+	c := registry.HostConfig{PlaintextCredentials: true, TLS: &registry.TLS{InsecureSkipVerify: true}, Header: http.Header{"X-B": {canarySong}, "X-A": {"1"}},
+		MaxConcurrent: 4, Mirrors: []registry.Mirror{{Host: "m.example", Tags: true}}}
+	want := "host(plaintext credentials, TLS with 0 roots and 0 client certificates, not verified, headers X-A X-B, 4 requests at once, mirrors [m.example])"
+	if got := fmt.Sprintf("%+v", c); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if data, err := json.Marshal(c); err != nil || string(data) != `"`+want+`"` {
+		t.Errorf("in JSON: %s, %v", data, err)
 	}
 }

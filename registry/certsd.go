@@ -19,8 +19,8 @@ import (
 // as in references (without the colon on Windows), with *.crt files of
 // authorities that are trusted beside the system's, and X.cert with X.key for
 // client certificates. The first of dirs with a directory for the host counts,
-// alone. A directory that may not be read is an error, as in docker
-// (docker/cli#1534, helm#7280); so is all that LoadCertDir refuses.
+// alone. A directory that may not be read is an error, as in docker; so is all
+// that LoadCertDir refuses.
 //
 // Files are read when the host is first spoken to. The function is safe for
 // concurrent use.
@@ -37,8 +37,10 @@ func ContainersCerts(dirs ...string) func(host string) (HostConfig, error) {
 // DefaultCerts reads docker's directories, then containers': certs.d beside
 // docker's config.json, in $XDG_CONFIG_HOME/docker and in /etc/docker; then
 // $XDG_CONFIG_HOME/containers/certs.d, /etc/containers/certs.d and
-// /etc/docker/certs.d. A user without a home directory has the system's alone.
-// Where both have something for a host docker's counts, see LayerHosts.
+// /etc/docker/certs.d. The first with certificates for the host counts, alone. A
+// user without a home directory has the system's alone; those that this user
+// may not read are passed over, for docker once made /etc/docker for root only,
+// on whose machines nothing else would work (helm#7280).
 func DefaultCerts() func(host string) (HostConfig, error) {
 	var docker, containers []string
 	if path, err := auth.DefaultDockerPath(); err == nil {
@@ -56,9 +58,8 @@ func DefaultCerts() func(host string) (HostConfig, error) {
 	if data := os.Getenv("ProgramData"); runtime.GOOS == "windows" && data != "" {
 		system = filepath.Join(data, "docker", "certs.d")
 	}
-	docker = append(docker, system)
 	containers = append(containers, "/etc/containers/certs.d", system)
-	return LayerHosts(DockerCerts(docker...), ContainersCerts(containers...))
+	return LayerHosts(DockerCerts(docker...), ContainersCerts(system), ContainersCerts(containers...))
 }
 
 func certDirs(dirs []string, skipDenied bool) func(host string) (HostConfig, error) {

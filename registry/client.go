@@ -60,6 +60,7 @@ type Client struct {
 	chunking      *chunking
 	warned        *warnings
 	indexing      chan struct{} // holds one value while a list of referrers is being changed
+	known         *experience   // of this identity
 }
 
 // NewClient makes a client. Options may be nil; they are copied. Aliases that
@@ -92,6 +93,7 @@ func NewClient(options *Options) (*Client, error) {
 		log:           o.Logger,
 		warned:        newWarnings(),
 		indexing:      make(chan struct{}, 1),
+		known:         newExperience(),
 	}
 	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
@@ -137,6 +139,7 @@ func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
 func (c *Client) With(credentials auth.Provider) *Client {
 	other := *c
 	other.signer = c.signer.With(credentials)
+	other.known = newExperience()
 	return &other
 }
 

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/portolan-oci/portolan/internal/address"
-	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 // errElsewhere is about a place that a registry sent a request to, and that it
@@ -55,7 +54,7 @@ func dialElsewhere(internal bool) dialControl {
 type internalKey struct{}
 
 // withInternal says that requests under ctx come from a registry at an
-// internal address, see Client.unsigned.
+// internal address, see Client.sendElsewhere.
 func withInternal(ctx context.Context, internal bool) context.Context {
 	return context.WithValue(ctx, internalKey{}, internal)
 }
@@ -71,20 +70,10 @@ func (e *elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
 	return e.public.RoundTrip(req)
 }
 
-// unsigned makes one exchange with a host that a registry named: as the host's
-// own configuration says, and without any credential.
-func (c *Client) unsigned(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", c.userAgent)
-	for _, name := range []string{"Authorization", "Cookie", "Referer"} {
-		req.Header.Del(name)
-	}
-	client := http.Client{Transport: c.logged(c.elsewhere), CheckRedirect: checkRedirect}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, redact.Error(err)
-	}
-	return resp, nil
+// sendElsewhere makes one exchange with a host that a registry named: as the
+// host's own configuration says, and without any credential.
+func (c *Client) sendElsewhere(req *http.Request) (*http.Response, error) {
+	return c.exchangeOver(c.elsewhere, c.anonymous(req))
 }
 
 // seeInternal returns a context whose requests tell, when one has used a

@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/portolan-oci/portolan/auth"
-	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -25,6 +24,7 @@ type engine struct {
 	repo       *Repository
 	originOnly bool                 // mirrors are not asked
 	seen       func(*http.Response) // each answer; nil: nobody looks
+	scopes     []auth.Scope         // in place of the repository's; nil: those
 }
 
 // Do implements the Client of oras-go's remote.Repository. A failure that lasts
@@ -120,14 +120,14 @@ func (e engine) passOver(req *http.Request, ep endpoint, err error) {
 	if isTransient(err) {
 		c.gateOf(ep).failed()
 	}
-	c.log.DebugContext(req.Context(), "mirror passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", redact.Error(err))
+	c.log.DebugContext(req.Context(), "mirror passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", toldError{err})
 }
 
 // lied reports a mirror that gave wrong content.
 func (e engine) lied(ctx context.Context, ep endpoint, err error) {
 	c := e.repo.client
 	c.gateOf(ep).lied()
-	c.log.WarnContext(ctx, "a mirror gives wrong content and is passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", redact.Error(err))
+	c.log.WarnContext(ctx, "a mirror gives wrong content and is passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", toldError{err})
 	observe(ctx, Answer{Host: ep.host, Mirror: true, Err: err})
 }
 
@@ -202,6 +202,9 @@ func (e engine) send(ep endpoint, asked *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !ep.mirror {
+		e.repo.client.learn(e.repo.ref.Host, resp)
+	}
 	e.homeward(ep, asked, resp)
 	return e.repair(asked, resp)
 }
@@ -243,7 +246,10 @@ func (e engine) hint(ep endpoint, req *http.Request) auth.Hint {
 			actions = []string{ActionPull, ActionPush}
 		}
 	}
-	scopes := []auth.Scope{auth.RepositoryScope(ep.repository, actions...)}
+	scopes := e.scopes
+	if scopes == nil {
+		scopes = []auth.Scope{auth.RepositoryScope(ep.repository, actions...)}
+	}
 	if from := e.repo.mounts; from != "" && !ep.mirror {
 		scopes = append(scopes, auth.RepositoryScope(from, ActionPull))
 	}

@@ -81,3 +81,18 @@ func ExampleWithProgress() {
 	}
 	// Output: 20 of 20 bytes
 }
+
+func ExampleClient_ParseReference() {
+	client, err := registry.NewClient(&registry.Options{Aliases: map[string]string{"team": "registry.example.com/charts/team"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ref, err := client.ParseReference("team/app:1.0.0")
+	fmt.Println(ref, err)
+
+	_, err = client.ParseReference("app:1.0.0")
+	fmt.Println(err)
+	// Output:
+	// registry.example.com/charts/team/app:1.0.0 <nil>
+	// reference "app:1.0.0": no registry host, and no alias either; write host/repository, or begin with one of team
+}

@@ -21,12 +21,30 @@ const drainTimeout = 5 * time.Second
 
 // exchange makes one exchange, redirects included, and logs each hop.
 func (c *Client) exchange(req *http.Request) (*http.Response, error) {
-	client := http.Client{Transport: c.logged(c.hosts), CheckRedirect: checkRedirect}
+	return c.exchangeOver(c.hosts, req)
+}
+
+func (c *Client) exchangeOver(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
+	client := http.Client{Transport: c.logged(transport), CheckRedirect: checkRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, redact.Error(err)
 	}
 	return resp, nil
+}
+
+// unsigned makes one exchange that does not say who asks.
+func (c *Client) unsigned(req *http.Request) (*http.Response, error) {
+	return c.exchange(c.anonymous(req))
+}
+
+func (c *Client) anonymous(req *http.Request) *http.Request {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", c.userAgent)
+	for _, name := range []string{"Authorization", "Cookie", "Referer"} {
+		req.Header.Del(name)
+	}
+	return req
 }
 
 // checkRedirect lets nothing that authenticates leave the origin that was

@@ -98,7 +98,8 @@ func isFieldValue(s string) bool {
 
 func (m Mirror) validate() error {
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("mirror %.300q: %s", m.Host, fmt.Sprintf(format, args...))
+		host, _ := cutUser(m.Host)
+		return fmt.Errorf("mirror %.300q: %s", host, fmt.Sprintf(format, args...))
 	}
 	if problem := checkHostAlone(m.Host); problem != "" {
 		return fail("%s", problem)
@@ -136,7 +137,8 @@ func validateRewrites(rewrites []Rewrite) error {
 			continue
 		}
 		if _, _, problem := cutLocation(r.Location); problem != "" {
-			return fmt.Errorf("rewrite of %q to %.300q: %s", r.Prefix, r.Location, problem)
+			location, _ := cutUser(r.Location)
+			return fmt.Errorf("rewrite of %q to %.300q: %s", r.Prefix, location, problem)
 		}
 	}
 	return nil
@@ -159,6 +161,9 @@ func cutLocation(s string) (host, path, problem string) {
 
 // checkHostAlone is checkHost for what should be a host and nothing else.
 func checkHostAlone(host string) string {
+	if _, user := cutUser(host); user {
+		return "user name and password stand in it; log in to the host, and leave them out"
+	}
 	if scheme, _, found := strings.Cut(host, "://"); found {
 		return fmt.Sprintf("leave %q out: how a host is spoken to is part of its own configuration", scheme+"://")
 	}

@@ -45,6 +45,7 @@ func TestHostConfigIsValidated(t *testing.T) {
 		{"mirror", mirrors(registry.Mirror{Host: "m.example:5000", Prefix: "hub", Under: "team", Except: []string{"team/a"}, Strip: true}), ""},
 		{"mirror with a scheme", mirrors(registry.Mirror{Host: "https://m.example"}), `"https://m.example": leave "https://" out`},
 		{"mirror with a path", mirrors(registry.Mirror{Host: "m.example/hub"}), `"m.example/hub"`},
+		{"mirror with a password", mirrors(registry.Mirror{Host: "me:canary@m.example"}), "user name and password"},
 		{"mirror without a dot", mirrors(registry.Mirror{Host: "mirror"}), `"mirror"`},
 		{"mirror in capitals", mirrors(registry.Mirror{Host: "M.example"}), "write m.example"},
 		{"no mirror", mirrors(registry.Mirror{}), "no registry host"},
@@ -57,6 +58,8 @@ func TestHostConfigIsValidated(t *testing.T) {
 		{"rewrite to nowhere", rewrites(registry.Rewrite{Prefix: "a"}), "needs a location"},
 		{"rewrite and blocked", rewrites(registry.Rewrite{Location: "x.example", Blocked: "by me"}), "not both"},
 		{"rewrite to a URL", rewrites(registry.Rewrite{Location: "http://x.example"}), `leave "http://" out`},
+		{"rewrite with a password", rewrites(registry.Rewrite{Location: "me:canary@x.example/a"}), "user name and password"},
+		{"rewrite to a URL with a password", rewrites(registry.Rewrite{Location: "https://me:canary@x.example/a"}), "leave"},
 		{"rewrite to a path", rewrites(registry.Rewrite{Location: "hub/team"}), `"hub"`},
 		{"rewrite to a tag", rewrites(registry.Rewrite{Location: "x.example/a:1"}), `"a:1" is no path`},
 		{"rewrite of an odd part", rewrites(registry.Rewrite{Prefix: "a/", Location: "x.example"}), `"a/"`},
@@ -144,5 +147,38 @@ func TestLayerHosts(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := registry.LayerHosts(constant(full), func(string) (registry.HostConfig, error) { return full, broken })("r.example"); err != broken {
 		t.Errorf("error of a layer beneath: %v", err)
+	}
+}
+
+// TestRewriteTellsWhere is a whole host in another place, as hosts.toml's
+// server has it; references keep their names.
+func TestRewriteTellsWhere(t *testing.T) {
+	s := server(t, nil)
+	client, err := registry.NewClient(&registry.Options{Hosts: func(host string) (registry.HostConfig, error) {
+		if host != "r.example" {
+			return registry.HostConfig{}, nil
+		}
+		return registry.HostConfig{Rewrites: []registry.Rewrite{{Location: s.Host + "/hub", Namespace: true}, {Prefix: "other", Location: s.Host}}}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for repository, want := range map[string][2]string{
+		"team/app":  {"/v2/hub/team/app/manifests/1", "ns=r.example"},
+		"other/app": {"/v2/app/manifests/1", ""},
+	} {
+		s.Reset()
+		repo, err := client.Repository(registry.Reference{Host: "r.example", Repository: repository})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = repo.Resolve(t.Context(), "1")
+		if !errors.Is(err, registry.ErrNotFound) || !strings.Contains(err.Error(), "r.example/"+repository) {
+			t.Errorf("%s: %v", repository, err)
+		}
+		requests := s.Requests()
+		if len(requests) != 1 || requests[0].Path != want[0] || requests[0].Query != want[1] {
+			t.Errorf("%s: %v, want %s?%s", repository, requests, want[0], want[1])
+		}
 	}
 }

@@ -46,12 +46,6 @@ func (c HostConfig) rewrite(repository string) (Rewrite, bool) {
 	return best, found
 }
 
-// blocked returns why a repository must not be used, or nothing.
-func (c HostConfig) blocked(repository string) string {
-	r, _ := c.rewrite(repository)
-	return r.Blocked
-}
-
 // move returns where a repository really is.
 func (r Rewrite) move(repository string) (Reference, error) {
 	host, path, problem := cutLocation(r.Location)

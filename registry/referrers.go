@@ -2,12 +2,15 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"mime"
 	"net/http"
+	"slices"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/limit"
@@ -45,25 +48,86 @@ func (r *Repository) Referrers(ctx context.Context, desc ocispec.Descriptor, art
 		own = fn(list)
 		return own
 	}
-	err := WrapError("list referrers", ref, r.referrers.Referrers(ctx, desc, artifactType, page))
+	err := WrapError("list referrers", ref, r.referrersByAPI(ctx, desc.Digest, artifactType, page))
 	if own != nil {
 		return own
 	}
-	if total == 0 && (errors.Is(err, ErrRateLimited) || errors.Is(err, ErrNotFound)) {
-		// The API alone may be limited (artifacthub#4785), or not be known to
-		// a registry that calls everything it does not know a missing name. But
-		// where there is no list either, that is no proof that there are none.
-		byTag := r.engine(engine{repo: r})
-		_ = byTag.SetReferrersCapability(false)
-		terr := byTag.Referrers(ctx, desc, artifactType, page)
-		switch {
-		case own != nil:
-			return own
-		case total > 0:
-			return WrapError("list referrers", ref, terr)
-		}
+	if total > 0 || !errors.Is(err, ErrRateLimited) && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	terr := r.referrersByTag(ctx, desc.Digest, artifactType, page)
+	switch {
+	case own != nil:
+		return own
+	case total > 0 || r.noReferrers.Load():
+		return WrapError("list referrers", ref, terr)
+	}
+	// The API alone may be limited (artifacthub#4785), or not be known to a
+	// registry that calls everything it does not know a missing name. But where
+	// there is no list either, that is no proof that there are none.
+	return err
+}
+
+// referrersByAPI lists them by the API for it; where that is missing, the
+// error matches ErrNotFound, and from then on nothing is asked.
+func (r *Repository) referrersByAPI(ctx context.Context, subject digest.Digest, artifactType string, fn func([]ocispec.Descriptor) error) error {
+	if r.noReferrers.Load() {
+		return ErrNotFound
+	}
+	first := r.listURL("referrers/" + subject.String())
+	if artifactType != "" {
+		first = withQuery(first, "artifactType", artifactType)
+	}
+	asked := false
+	err := pages[ocispec.Descriptor]{
+		engine: engine{repo: r},
+		accept: ocispec.MediaTypeImageIndex,
+		most:   maxReferrerPages,
+		sizes:  []int{0},
+		decode: decodeReferrers,
+		key:    func(d ocispec.Descriptor) string { return d.Digest.String() },
+	}.each(ctx, first, func(list []ocispec.Descriptor) error {
+		asked = true
+		return fn(ofType(list, artifactType)) // to filter is the registry's choice
+	})
+	e, _ := errors.AsType[*Error](WrapError("", Reference{}, err))
+	if !asked && e != nil && e.StatusCode == http.StatusNotFound && !slices.Contains(e.Codes, "NAME_UNKNOWN") {
+		r.noReferrers.Store(true)
 	}
 	return err
+}
+
+// referrersByTag lists those that are kept under a tag.
+func (r *Repository) referrersByTag(ctx context.Context, subject digest.Digest, artifactType string, fn func([]ocispec.Descriptor) error) error {
+	index, err := r.referrersIndex(ctx, ReferrersTag(subject), subject)
+	if err != nil {
+		return err
+	}
+	if list := ofType(index.Manifests, artifactType); len(list) > 0 {
+		return fn(list)
+	}
+	return nil
+}
+
+func ofType(list []ocispec.Descriptor, artifactType string) []ocispec.Descriptor {
+	if artifactType == "" {
+		return list
+	}
+	return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool { return d.ArtifactType != artifactType })
+}
+
+// decodeReferrers reads one page, which repairReferrers has found to be an
+// image index.
+func decodeReferrers(resp *http.Response) ([]ocispec.Descriptor, error) {
+	data, err := limit.ReadAll(resp.Body, maxManifest)
+	if err != nil {
+		return nil, fmt.Errorf("list of referrers: %w", err)
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, fmt.Errorf("list of referrers: %w", err)
+	}
+	return index.Manifests, nil
 }
 
 // Referrers iterates over the manifests whose subject is desc, of one artifact

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +72,9 @@ func (e engine) repair(asked *http.Request, resp *http.Response) (*http.Response
 	}
 	if reference, ok := e.object(asked, "manifests"); ok && resp.StatusCode == http.StatusOK {
 		return repairManifest(resp, content, reference)
+	}
+	if strings.HasSuffix(asked.URL.Path, "/tags/list") && !json.Valid(content) {
+		return nil, fmt.Errorf("%w: the list of tags is no JSON", errBroken) // lists have no digest to tell by
 	}
 	return resp, nil
 }

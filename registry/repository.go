@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	orasregistry "oras.land/oras-go/v2/registry"
@@ -32,8 +33,8 @@ type Repository struct {
 	actions []string
 	mounts  string // the repository from which blobs will be mounted; may be empty
 
-	remote    *remote.Repository
-	referrers *remote.Repository // finds out whether there is an API for them
+	remote      *remote.Repository
+	noReferrers *atomic.Bool // it was found out that there is no API for them
 }
 
 var (
@@ -50,24 +51,23 @@ func (r *Repository) connect() {
 	// What to do about a registry without the referrers API is decided here,
 	// see addReferrer: the engine's own way loses updates and deletes manifests.
 	_ = r.remote.SetReferrersCapability(true)
-	r.referrers = r.engine(engine{repo: r})
+	r.noReferrers = new(atomic.Bool)
 }
 
 func (r *Repository) engine(e engine) *remote.Repository {
 	return &remote.Repository{
-		Client:               e,
-		Reference:            orasregistry.Reference{Registry: apiHost(r.ref.Host), Repository: r.ref.Repository},
-		PlainHTTP:            r.route.origin.plainHTTP,
-		TagListMaxPages:      maxTagPages,
-		ReferrerListMaxPages: maxReferrerPages,
+		Client:    e,
+		Reference: orasregistry.Reference{Registry: apiHost(r.ref.Host), Repository: r.ref.Repository},
+		PlainHTTP: r.route.origin.plainHTTP,
 	}
 }
 
 // The actions of the token protocol's scopes (Docker token scope
 // documentation).
 const (
-	ActionPull = "pull"
-	ActionPush = "push"
+	ActionPull   = "pull"
+	ActionPush   = "push"
+	ActionDelete = "delete"
 )
 
 // Reference names the repository, without tag and digest.

@@ -19,7 +19,6 @@ import (
 
 	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/internal/limit"
-	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -33,8 +32,9 @@ import (
 //	TLS: an untrusted certificate, an alert of the server     no
 //	the body of a blob ends early or stands still for 1 min   from there on, with Range
 //	the body of a manifest or a list ends early               yes
+//	a list that is no JSON                                    yes
 //	wrong digest of a manifest                                once: what stands between may have mangled it
-//	wrong digest of a blob                                    no: it has been handed out; from a mirror, it is passed over
+//	wrong digest of a blob                                    no: it has been handed out. Who keeps it whole asks once more
 //	408, 425, 429, 500, 502, 503, 504, 507 to 599             yes
 //	other statuses; a web page in the place of an answer      no
 //	a token server that fails in one of these ways            likewise
@@ -132,7 +132,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	}
 	TellStep(ctx, Step{Kind: StepRetry, Reference: a.about, Host: a.about.Host, Attempt: a.made + 1, Wait: wait, Err: err})
 	if slept := sleep(ctx, wait); slept != nil {
-		return fmt.Errorf("%w, while waiting to try again after: %v", slept, redact.Error(err))
+		return fmt.Errorf("%w, while waiting to try again after: %v", slept, toldError{err})
 	}
 	a.made++
 	return nil

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -44,11 +45,19 @@ func (c HostConfig) String() string {
 	}
 	add(c.Proxy != nil, "its own proxy")
 	add(len(c.Header) > 0, "headers %s", strings.Join(slices.Sorted(maps.Keys(c.Header)), " "))
+	add(c.DialTimeout != 0, "%s to dial", c.DialTimeout)
 	add(c.UserAgent != "", "user agent %q", c.UserAgent)
 	add(c.MaxConcurrent != 0, "%d requests at once", c.MaxConcurrent)
 	add(c.RequestsPerSecond != 0, "%g requests per second", c.RequestsPerSecond)
-	add(len(c.Mirrors) > 0, "mirrors %+v", c.Mirrors)
-	add(len(c.Rewrites) > 0, "rewrites %+v", c.Rewrites)
+	places := func(what string, n int, name func(int) string) {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = name(i)
+		}
+		add(n > 0, "%s %s", what, names)
+	}
+	places("mirrors", len(c.Mirrors), func(i int) string { return path.Join(c.Mirrors[i].Host, c.Mirrors[i].Prefix) })
+	places("rewrites", len(c.Rewrites), func(i int) string { return c.Rewrites[i].Prefix + "→" + c.Rewrites[i].Location })
 	return "host(" + strings.Join(parts, ", ") + ")"
 }
 
@@ -61,7 +70,10 @@ func (c HostConfig) MarshalText() ([]byte, error) { return []byte(c.String()), n
 
 // String tells how many certificates there are, and no more of them.
 func (t TLS) String() string {
-	text := fmt.Sprintf("TLS with %d roots and %d client certificates", len(t.Roots), len(t.Certificates))
+	text := fmt.Sprintf("TLS with %d roots and %d client certificates", len(t.Roots), len(t.Certificates)+len(t.pairs))
+	if t.ExclusiveRoots {
+		text += ", the system's not trusted"
+	}
 	if t.InsecureSkipVerify {
 		text += ", not verified"
 	}

@@ -64,8 +64,8 @@ func (s Step) String() string {
 	return redact.Text(string(s.Kind), maxReason)
 }
 
-// toldError is an error in a Step: whoever prints it may not know of the signed
-// URLs that transports repeat.
+// toldError is an error as it is told to others, in a Step or in a log: answers
+// and transports repeat URLs whole, and what is in their queries is secret.
 type toldError struct{ error }
 
 func (e toldError) Error() string { return redact.Text(e.error.Error(), maxText) }

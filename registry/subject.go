@@ -97,6 +97,33 @@ const (
 // The engine's own way reads once, writes once, and deletes the list that it
 // replaced, under the hands of whoever is reading it.
 func (r *Repository) addReferrer(ctx context.Context, subject digest.Digest, referrer ocispec.Descriptor) error {
+	want := []ocispec.Descriptor{referrer}
+	return r.editReferrers(ctx, subject, func(index *ocispec.Index) (complete bool) {
+		complete = true
+		for _, d := range want {
+			if !hasDigest(index.Manifests, d.Digest) {
+				index.Manifests, complete = append(index.Manifests, d), false
+			}
+		}
+		want = index.Manifests
+		return complete
+	})
+}
+
+// dropReferrer takes a manifest that is no more from the list of its subject's
+// referrers, if there is a list. It looks again, as addReferrer does: whoever
+// has read the list before writes it back.
+func (r *Repository) dropReferrer(ctx context.Context, subject, referrer digest.Digest) error {
+	return r.editReferrers(ctx, subject, func(index *ocispec.Index) (complete bool) {
+		complete = !hasDigest(index.Manifests, referrer)
+		index.Manifests = slices.DeleteFunc(index.Manifests, func(d ocispec.Descriptor) bool { return d.Digest == referrer })
+		return complete
+	})
+}
+
+// editReferrers reads the list of a manifest's referrers, lets edit change it
+// and writes it, until edit finds it complete.
+func (r *Repository) editReferrers(ctx context.Context, subject digest.Digest, edit func(*ocispec.Index) (complete bool)) error {
 	// Within one client, updates take turns: racing each other, they would all
 	// take longer. Whoever waits, waits for its own context too.
 	select {
@@ -106,23 +133,12 @@ func (r *Repository) addReferrer(ctx context.Context, subject digest.Digest, ref
 		return ctx.Err()
 	}
 	tag := ReferrersTag(subject)
-	want := []ocispec.Descriptor{referrer}
 	for range maxIndexing {
 		start := time.Now()
 		index, err := r.referrersIndex(ctx, tag, subject)
-		if err != nil {
+		if err != nil || edit(index) {
 			return err
 		}
-		complete := true
-		for _, d := range want {
-			if !hasDigest(index.Manifests, d.Digest) {
-				index.Manifests, complete = append(index.Manifests, d), false
-			}
-		}
-		if complete {
-			return nil
-		}
-		want = index.Manifests
 		if err := r.putIndex(ctx, index, tag); err != nil {
 			return err
 		}

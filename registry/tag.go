@@ -11,5 +11,18 @@ func TagOfVersion(version string) string { return strings.ReplaceAll(version, "+
 // other tags the answer is not meaningful.
 func VersionOfTag(tag string) string { return strings.ReplaceAll(tag, "_", "+") }
 
-// ValidTag tells whether the OCI distribution spec allows tag as a tag.
-func ValidTag(tag string) bool { return tagPattern.MatchString(tag) }
+// ValidTag tells whether the OCI distribution spec allows tag as a tag. It is
+// asked for every tag of a list, so it does without tagPattern.
+func ValidTag(tag string) bool {
+	if tag == "" || len(tag) > 128 || tag[0] == '.' || tag[0] == '-' {
+		return false
+	}
+	for _, c := range []byte(tag) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/url"
 
 	"github.com/portolan-oci/portolan/internal/limit"
 )
@@ -18,12 +19,26 @@ const maxTagPages = 10_000
 // caller that sorts them.
 const maxTags = 200_000
 
+// tagPageSizes: registries give the pages that suit them; numbers are for
+// those that cannot without.
+var tagPageSizes = []int{0, 1000, 100}
+
 // Tags calls fn with each page of the repository's tags, one GET a page, as
-// [TagLister] says. A repository of more than 200,000 tags is an error.
+// [TagLister] says: as the registry gives them, which may be all at once, and
+// as soon as each is there. A registry that refuses the first page, or whose
+// page has more than 4 MiB, is asked again for 1000 tags at a time, then 100.
+//
+// It matches ErrNotFound when there is no such repository. A list that goes on
+// at another host, or does not come to its end, is a *PageError; one of more
+// than 200,000 tags is an error.
 func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []string) error) error {
+	first := r.listURL("tags/list")
+	if last != "" {
+		first = withQuery(first, "last", last)
+	}
 	var own error
 	total := 0
-	err := r.remote.Tags(ctx, last, func(tags []string) error {
+	err := names(engine{repo: r}, "tags", maxTagPages, tagPageSizes).each(ctx, first, func(tags []string) error {
 		if total += len(tags); total > maxTags {
 			return fmt.Errorf("%w of %d tags", limit.ErrExceeded, maxTags)
 		}
@@ -34,6 +49,22 @@ func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []strin
 		return own
 	}
 	return WrapError("list tags", r.ref, err)
+}
+
+// listURL is the address of a list of the repository, or of an object in it.
+func (r *Repository) listURL(path string) *url.URL {
+	u := r.client.apiURL(r.ref.Host, r.route.origin.plainHTTP)
+	u.Path += r.ref.Repository + "/" + path
+	return u
+}
+
+// apiURL is where the API of a host begins.
+func (c *Client) apiURL(host string, plainHTTP bool) *url.URL {
+	u := &url.URL{Scheme: "https", Host: apiHost(host), Path: "/v2/"}
+	if plainHTTP {
+		u.Scheme = "http"
+	}
+	return u
 }
 
 // errStop ends a listing whose consumer has seen enough.

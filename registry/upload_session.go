@@ -117,7 +117,7 @@ func (s *uploadSession) send(ctx context.Context, method string, at *url.URL, bo
 	if s.home() {
 		return engine{repo: s.repo}.once(req)
 	}
-	resp, err := s.repo.client.unsigned(req.WithContext(withInternal(ctx, s.internal)))
+	resp, err := s.repo.client.sendElsewhere(req.WithContext(withInternal(ctx, s.internal)))
 	if err == nil && resp.StatusCode < 400 && isHTML(resp) {
 		drain(resp.Body)
 		return nil, errNotRegistry

@@ -154,7 +154,7 @@ func (e end) openLayout(ctx context.Context, selector chart.Selector) (*source, 
 		l, err = layout.Open(e.layout)
 	}
 	if err != nil {
-		return nil, err
+		return nil, chartAt(err)
 	}
 	ref := e.ref
 	if ref.Object() == "" && selector == (chart.Selector{}) {

@@ -32,6 +32,20 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// missingError is about a chart that is named by a path where there is none.
+// Other files that are missing, such as a keyring, are failures of another kind.
+type missingError struct{ error }
+
+func (e missingError) Unwrap() error { return e.error }
+
+// chartAt marks the error of opening the chart that the command line names.
+func chartAt(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return missingError{err}
+	}
+	return err
+}
+
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // timeoutError ends a command that took longer than --timeout.
@@ -107,6 +121,7 @@ func status(err error) int {
 		return false
 	}
 	_, usage := errors.AsType[usageError](err)
+	_, missing := errors.AsType[missingError](err)
 	_, declared := errors.AsType[*chart.DependenciesError](err) // its references stand in Chart.yaml
 	switch {
 	case usage, is(registry.ErrInvalidReference) && !declared, strings.HasPrefix(err.Error(), "unknown command"):
@@ -117,7 +132,7 @@ func status(err error) int {
 		return exitUnauthorized
 	case is(registry.ErrExists, registry.ErrTagMoved, chart.ErrLockOutdated):
 		return exitConflict
-	case is(chart.ErrNoMatch, registry.ErrNotFound, fs.ErrNotExist):
+	case is(chart.ErrNoMatch, registry.ErrNotFound), missing:
 		return exitNotFound
 	case is(registry.ErrUnavailable, registry.ErrRateLimited, context.DeadlineExceeded):
 		return exitUnavailable

@@ -68,7 +68,7 @@ func (h *hostFlags) register(flags *pflag.FlagSet) {
 	value := func(name, usage string, set func(*hostSettings, string) error) {
 		flags.Var(&hostValue{h, name, set}, name, usage)
 	}
-	value("mirror", "ask `[HOST=]MIRROR[/PREFIX]` for content before the host; may be given several times, and goes before those of files", (*hostSettings).addMirror)
+	value("mirror", "ask `[HOST=]MIRROR[/PREFIX]` for content by digest before the host, in order; may be given several times, and replaces those of files", (*hostSettings).addMirror)
 	value("header", "send `[HOST=]'NAME: VALUE'` with every request; may be given several times", (*hostSettings).addHeader)
 	value("proxy", "reach the host through the proxy `[HOST=]URL` (default: $HTTPS_PROXY and its kin)", (*hostSettings).setProxy)
 	flags.IntVar(&h.maxConcurrent, "max-concurrent", 0, "at most this `number` of requests at once to each host, 2 or more (default 16)")

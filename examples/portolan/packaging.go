@@ -27,6 +27,9 @@ With a REFERENCE the chart is kept in the cache under that name instead, for pus
 Entries carry the time of SOURCE_DATE_EPOCH if it is set.`,
 		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := os.Stat(args[0]); err != nil {
+				return chartAt(err)
+			}
 			var err error
 			if options.Time, err = sourceDate(); err != nil {
 				return err

@@ -97,7 +97,11 @@ func open(ctx context.Context, client *chart.Client, from string, ref registry.R
 		}
 		return client.Kept(ctx, ref)
 	}
-	if info, err := os.Stat(from); err == nil && info.IsDir() {
+	info, err := os.Stat(from)
+	if err != nil {
+		return nil, chartAt(err)
+	}
+	if info.IsDir() {
 		if options.Time, err = sourceDate(); err != nil {
 			return nil, err
 		}

@@ -100,7 +100,7 @@ func (a *app) command() *cobra.Command {
 	a.files.register(flags)
 	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
 		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand(), a.copyCommand(),
-		a.dependencyCommand())
+		a.dependencyCommand(), a.capabilitiesCommand())
 	return root
 }
 

@@ -28,7 +28,11 @@ func (a *app) toShow(ctx context.Context, from end, options chart.PullOptions) (
 	case options.Selector != chart.Selector{} || a.verify.on:
 		return nil, usagef("%s: --version, --devel, --chart and --verify are for a chart in a registry", from.path)
 	}
-	if info, err := os.Stat(from.path); err == nil && info.IsDir() {
+	info, err := os.Stat(from.path)
+	if err != nil {
+		return nil, chartAt(err)
+	}
+	if info.IsDir() {
 		packed, err := chart.Pack(ctx, from.path, nil)
 		if err != nil {
 			return nil, err

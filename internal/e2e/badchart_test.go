@@ -49,7 +49,8 @@ func TestBadDirectory(t *testing.T) {
 		})
 	}
 	u := newUser(t)
-	u.portolan("package", u.path("nowhere")).fails(t, exitOther, "nowhere")
+	u.portolan("package", u.path("nowhere")).fails(t, exitNotFound, "nowhere")
+	u.portolan("push", "./nowhere", reg.ref("bad/harbour:1.0.0")).fails(t, exitNotFound, "nowhere")
 	u.portolan("pull", reg.ref("bad/harbour")).fails(t, exitNotFound) // nothing of all that has arrived
 }
 

@@ -213,7 +213,7 @@ func TestCopyRepositoryFails(t *testing.T) {
 		t.Errorf("exit status %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	u.portolan("copy", "https://127.0.0.1:1/charts", reg.ref("stock")).fails(t, exitUnreachable, "127.0.0.1:1")
-	u.portolan("copy", "file:///no/such/directory", reg.ref("stock")).fails(t, exitNotFound, "/no/such/directory")
+	u.portolan("copy", "file:///no/such/directory", reg.ref("stock")).fails(t, exitOther, "/no/such/directory")
 	u.portolan("copy", "file://"+s.dir, reg.ref("stock"), "--version", "^99").fails(t, exitNotFound, `no version matches "^99"`)
 	if r := u.portolan("copy", "file://"+s.dir, reg.ref("stock"), "--version", "^99", "--chart", "harbour"); r.code != exitNotFound || !strings.Contains(r.stderr, "there are 1.0.0") {
 		t.Errorf("exit status %d\n%s%s", r.code, r.stdout, r.stderr)

@@ -58,6 +58,6 @@ func TestShow(t *testing.T) {
 	if got := u.portolan("show", "crds", reg.ref("team/bare:1.0.0")).ok(t); got != "" {
 		t.Errorf("show crds of a chart without any: %q", got)
 	}
-	u.portolan("show", "schema", reg.ref("team/bare:1.0.0")).fails(t, exitNotFound, "values.schema.json")
+	u.portolan("show", "schema", reg.ref("team/bare:1.0.0")).fails(t, exitOther, "values.schema.json")
 	u.portolan("show", "chart", "./absent.tgz").fails(t, exitNotFound, "absent.tgz")
 }

@@ -23,8 +23,8 @@ type Constraint struct {
 // ">=1.2.0-0"; see WithPrereleases.
 func ParseConstraint(s string) (Constraint, error) {
 	text := strings.TrimSpace(s)
-	if text == "" {
-		text = "*"
+	if text == "" || text == "*" {
+		return Constraint{spelling: s}, nil
 	}
 	ranges, err := semver.NewConstraint(text)
 	if err != nil {
@@ -47,12 +47,12 @@ func (c Constraint) WithPrereleases() Constraint {
 // Check reports whether v is in the range. The zero Version is in none.
 func (c Constraint) Check(v Version) bool {
 	switch {
-	case v.parsed == nil:
+	case v.parts == nil:
 		return false
 	case c.ranges == nil:
 		return !v.IsPrerelease()
 	}
-	return c.ranges.Check(v.parsed)
+	return c.ranges.Check(semver.New(v.major, v.minor, v.patch, v.pre, v.metadata))
 }
 
 // String returns the spelling that was parsed.

@@ -3,15 +3,22 @@ package version_test
 import (
 	"testing"
 
+	"github.com/Masterminds/semver/v3"
+
 	"github.com/portolan-oci/portolan/internal/version"
 )
 
 func FuzzParse(f *testing.F) {
-	for _, s := range append(ascending, "", "latest", "1.x", "2024.01.05", "v1.2.3-rc.1+b.001", "1.2.3.4", "1.2.3\n") {
+	for _, s := range append(ascending, "", "latest", "1.x", "2024.01.05", "v1.2.3-rc.1+b.001", "1.2.3.4", "1.2.3\n", "1.2.3-01", "1.2.3-0a", "1.2.3+01", "1.2.3-", "1.2.3+", "1.2.3-a..b",
+		"v1.02.3", "vv1.2.3", "1.2.3-a+b+c", "999999999999999999999.0.0", "1.2.3-é", "1.2.3+a-b", "01.2.3", "1.2.3-1-") {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		v, err := version.Parse(s)
+		theirs, theirErr := semver.NewVersion(s)
+		if (err == nil) != (theirErr == nil) || err == nil && v.Canonical() != theirs.String() {
+			t.Errorf("Parse(%q) = %q, %v; semver reads %q, %v", s, v, err, theirs, theirErr)
+		}
 		if err != nil {
 			return
 		}

@@ -56,13 +56,18 @@ func LoadHosts(dirs ...string) (func(host string) (registry.HostConfig, error), 
 }
 
 // LoadDefaultHosts is LoadHosts for containerd/certs.d in $XDG_CONFIG_HOME or
-// ~/.config, where nerdctl looks when it has no root, and /etc/containerd/certs.d.
+// ~/.config, where nerdctl looks when it has no root, and /etc/containerd/certs.d,
+// which is passed over where this user may not read it: it is the daemon's then.
 func LoadDefaultHosts() (func(host string) (registry.HostConfig, error), error) {
 	var dirs []string
 	if config, err := configHome(); err == nil {
 		dirs = append(dirs, filepath.Join(config, "containerd", "certs.d"))
 	}
-	return LoadHosts(append(dirs, "/etc/containerd/certs.d")...)
+	const system = "/etc/containerd/certs.d"
+	if _, err := os.ReadDir(system); !errors.Is(err, fs.ErrPermission) {
+		dirs = append(dirs, system)
+	}
+	return LoadHosts(dirs...)
 }
 
 // hostDirs is all that was read.

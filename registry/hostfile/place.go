@@ -22,8 +22,8 @@ func (p place) String() string {
 // parsePlace reads host[:port][/path]. Docker Hub gets the name under which
 // hosts are configured.
 func parsePlace(s string) (place, error) {
-	if scheme, rest, found := strings.Cut(s, "://"); found {
-		return place{}, fmt.Errorf("%.300q: leave %q out and write %.300s", s, scheme+"://", rest)
+	if scheme, _, found := strings.Cut(s, "://"); found {
+		return place{}, fmt.Errorf("%s: leave %s out", shown(s), shown(scheme+"://"))
 	}
 	trimmed := strings.TrimRight(s, "/")
 	full := trimmed
@@ -32,10 +32,10 @@ func parsePlace(s string) (place, error) {
 	}
 	ref, err := registry.ParseReference(full)
 	if err != nil {
-		return place{}, fmt.Errorf("%.300q is neither a host nor a host with a path", s)
+		return place{}, fmt.Errorf("%s is neither a host nor a host with a path", shown(s))
 	}
 	if ref != ref.Repo() {
-		return place{}, fmt.Errorf("%.300q: a tag or a digest cannot be a setting's place; end it before", s)
+		return place{}, fmt.Errorf("%s: a tag or a digest cannot be a setting's place; end it before", shown(s))
 	}
 	p := place{canonical(ref.Host), ref.Repository}
 	if full != trimmed {

@@ -77,7 +77,7 @@ func parseRegistries(file string, data []byte) (*parsedRegistries, error) {
 	}
 	for i, host := range t.Search {
 		if p, err := parsePlace(host); err != nil || p.path != "" {
-			return nil, d.at("unqualified-search-registries", strconv.Itoa(i)).errorf("%.300q is no host to search", host)
+			return nil, d.at("unqualified-search-registries", strconv.Itoa(i)).errorf("%s is no host to search", shown(host))
 		}
 	}
 	parsed := &parsedRegistries{search: t.Search, aliases: t.Aliases}
@@ -160,7 +160,7 @@ func parsePrefix(s string, wildcard bool) (place, error) {
 	// *.com has no dot beneath, which a host has: any name before it does.
 	p, err := parsePlace("any." + s)
 	if err != nil || p.path != "" {
-		return place{}, fmt.Errorf("%.300q is no pattern of hosts, such as *.example.com", "*."+s)
+		return place{}, fmt.Errorf("%s is no pattern of hosts, such as *.example.com", shown("*."+s))
 	}
 	return place{host: strings.TrimPrefix(p.host, "any.")}, nil
 }

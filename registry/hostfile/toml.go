@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 // Error is what is wrong with a file, and where.
@@ -40,6 +41,18 @@ func (p position) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) 
 
 func (p position) errorf(format string, args ...any) error {
 	return &Error{File: p.file, Line: p.line, Err: fmt.Errorf(format, args...)}
+}
+
+// maxShown is how much of a file an error repeats, in bytes.
+const maxShown = 300
+
+// shown quotes what stands in a file, less a user's name and password, which
+// should not be in it and may be.
+func shown(s string) string {
+	if i := strings.LastIndex(s, "@"); i >= 0 && !strings.HasPrefix(s[i:], "@sha") {
+		s = "…" + s[i:]
+	}
+	return strconv.Quote(s[:min(len(s), maxShown)])
 }
 
 // maxFile is fifty times the longest of these files in any distribution, the
@@ -90,13 +103,14 @@ func decode(file string, data []byte, into any) (*document, error) {
 func (d *document) broken(err error) error {
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
 		line, _ := strict.Errors[0].Position()
-		return position{d.file, max(line, 1)}.errorf("unknown key %.300q", strings.Join(strict.Errors[0].Key(), "."))
+		key := strict.Errors[0].Key()
+		return position{d.file, max(line, 1)}.errorf("unknown key %s", shown(key[len(key)-1]))
 	}
 	line := 1
 	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ = at.Position()
 	}
-	return position{d.file, max(line, 1)}.errorf("%.300s", strings.TrimPrefix(err.Error(), "toml: "))
+	return position{d.file, max(line, 1)}.errorf("%s", redact.Text(strings.TrimPrefix(err.Error(), "toml: "), maxShown))
 }
 
 // at is where a path stands, or the nearest thing around it that has a line.
@@ -184,9 +198,11 @@ func (x *indexer) value(at []string, node *unstable.Node) {
 // children are the keys of a table in the order of the file.
 func (d *document) children(table string) []string {
 	var names []string
+	seen := map[string]bool{}
 	for _, p := range d.order {
 		parts := strings.Split(p, "\x00")
-		if len(parts) > 1 && parts[0] == table && !slices.Contains(names, parts[1]) {
+		if len(parts) > 1 && parts[0] == table && !seen[parts[1]] {
+			seen[parts[1]] = true
 			names = append(names, parts[1])
 		}
 	}

@@ -42,6 +42,8 @@ func TestFaultsInTheAnswer(t *testing.T) {
 		{"without length", registrytest.Faults{NoLength: true}, 200, quirksContent, false},
 		{"slow", registrytest.Faults{BytesPerSecond: 1 << 20}, 200, quirksContent, false},
 		{"status", registrytest.Faults{Status: 503, Code: "UNAVAILABLE"}, 503, `{"errors":[{"code":"UNAVAILABLE","message":"as ordered"}]}` + "\n", false},
+		{"page", registrytest.Faults{HTML: true}, 200, "<!DOCTYPE html><title>Sign in</title>Welcome to the harbour's network.", false},
+		{"redirect", registrytest.Faults{Redirect: "https://portal.example.com/"}, 307, "", false},
 		{"other path", registrytest.Faults{Match: registrytest.Manifests, Cut: true}, 200, quirksContent, false},
 		{"an upload's", registrytest.Faults{At: registrytest.MidUpload, Cut: true}, 200, quirksContent, false},
 	} {
