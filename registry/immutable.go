@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -93,6 +94,7 @@ func (r *Repository) putFailed(ctx context.Context, op string, ref Reference, wa
 		if there, err := r.remote.Resolve(ctx, ref.Tag); err == nil && there.Digest == want {
 			return nil
 		}
+		r.client.known.edit(r.ref.Host, func(k *Capabilities, now time.Time) { learnedSupport(&k.ImmutableTags, now, true) })
 		told.Kind, told.Hint = ErrExists, hintImmutable
 		return &told
 	}

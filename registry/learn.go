@@ -144,7 +144,7 @@ func learnManifest(k *Capabilities, now time.Time, asked *http.Request, resp *ht
 			learnedSupport(&k.Referrers, now, true)
 		case status == http.StatusPreconditionFailed && conditional:
 			learnedSupport(&k.ConditionalPut, now, true)
-		case (status == http.StatusPreconditionFailed || status == http.StatusConflict) && !byDigest: // Harbor; Quay
+		case status == http.StatusPreconditionFailed && !byDigest: // Harbor; what others say, putFailed reads
 			learnedSupport(&k.ImmutableTags, now, true)
 		}
 	case http.MethodDelete:

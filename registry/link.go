@@ -32,7 +32,7 @@ func nextPage(at *url.URL, h http.Header) (*url.URL, error) {
 	switch {
 	case next.Scheme != "https" && next.Scheme != "http", u.User != nil:
 		return fail("it is no address of a registry")
-	case next.Hostname() != at.Hostname() || portOf(next) != portOf(at):
+	case !strings.EqualFold(next.Hostname(), at.Hostname()) || portOf(next) != portOf(at):
 		return fail("it is at another host than " + at.Host + ", which was asked, and is not followed there")
 	}
 	// A registry behind a proxy that ends TLS writes http; the request stays

@@ -58,6 +58,27 @@ func TestNextLink(t *testing.T) {
 	}
 }
 
+// TestNextPage: a proxy that ends TLS makes a registry write http; the port may
+// be written out; any other host is not followed.
+func TestNextPage(t *testing.T) {
+	at := &url.URL{Scheme: "https", Host: "reg.example.com", Path: "/v2/app/tags/list"}
+	for link, want := range map[string]string{
+		"http://reg.example.com/v2/app/tags/list?last=a": "https://reg.example.com/v2/app/tags/list?last=a",
+		"https://reg.example.com:443/x":                  "https://reg.example.com/x",
+		"https://Reg.Example.com/x":                      "https://reg.example.com/x",
+		"?last=a":                                        "https://reg.example.com/v2/app/tags/list?last=a",
+		"https://reg.example.com:8443/x":                 "",
+		"https://example.com/x":                          "",
+		"https://reg.example.com.evil.invalid/x":         "",
+		"ftp://reg.example.com/x":                        "",
+	} {
+		next, err := nextPage(at, http.Header{"Link": {"<" + link + `>; rel="next"`}})
+		if got := next; want == "" && (err == nil || got != nil) || want != "" && (err != nil || got.String() != want) {
+			t.Errorf("%s: %v, %v, want %s", link, got, err, want)
+		}
+	}
+}
+
 // FuzzDecodeNames: a page is read or refused, and gives no name that does not
 // stand in it.
 func FuzzDecodeNames(f *testing.F) {

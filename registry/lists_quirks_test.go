@@ -132,3 +132,97 @@ func TestDeletesOfEveryKind(t *testing.T) {
 		})
 	}
 }
+
+// TestListsOfAMovedHost: what lists say in the names of the place is followed
+// in the names that were asked for.
+func TestListsOfAMovedHost(t *testing.T) {
+	const asked = "registry.invalid:5000"
+	for name, form := range map[string]registrytest.Link{"path": registrytest.LinkPath, "absolute": registrytest.LinkAbsolute, "relative": registrytest.LinkRelative} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t, &registrytest.Options{PageSize: 1, Lists: registrytest.ListOptions{Link: form}})
+			direct, err := registry.NewClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			there, err := direct.Repository(registry.Reference{Host: s.Host, Repository: "hub/team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, _ := artifact(t, there, "1", "content")
+			if err := there.Tag(t.Context(), manifest, "2"); err != nil {
+				t.Fatal(err)
+			}
+			client, err := registry.NewClient(&registry.Options{Hosts: func(host string) (registry.HostConfig, error) {
+				if host == asked {
+					return registry.HostConfig{Rewrites: []registry.Rewrite{{Location: s.Host + "/hub"}}}, nil
+				}
+				return registry.HostConfig{}, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: asked, Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var tags []string
+			for tag, err := range registry.Tags(t.Context(), repo) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				tags = append(tags, tag)
+			}
+			if !slices.Equal(tags, []string{"1", "2"}) {
+				t.Errorf("tags %q", tags)
+			}
+			got := capabilities(t, client, repo.Reference())
+			if got.Host != asked || got.TagPaging.Value != registry.Supported || got.Referrers.Value != registry.Supported || got.API.Source != registry.SourceProbe {
+				t.Errorf("capabilities %v", got)
+			}
+			if err := repo.Untag(t.Context(), "2"); err != nil {
+				t.Error(err)
+			}
+			if err := repo.Delete(t.Context(), manifest); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestImmutableTagsAreLearned: however a registry says that a tag may not move.
+func TestImmutableTagsAreLearned(t *testing.T) {
+	for name, tc := range map[string]struct {
+		immutable registrytest.Immutable
+		want      registry.Support
+	}{
+		"mutable": {registrytest.Mutable, registry.Unknown}, "Harbor": {registrytest.ImmutableHarbor, registry.Supported},
+		"ECR": {registrytest.ImmutableECR, registry.Supported}, "Docker Hub": {registrytest.ImmutableHub, registry.Supported},
+		"conflict": {registrytest.ImmutableConflict, registry.Supported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t, &registrytest.Options{Manifests: registrytest.ManifestOptions{Immutable: tc.immutable}})
+			client, err := registry.NewClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: s.Host, Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			artifact(t, repo, "1", "content")
+			other, _ := artifact(t, repo, "2", "other content")
+			content, err := repo.Fetch(t.Context(), other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer content.Close()
+			err = repo.PushReference(t.Context(), other, content, "1")
+			if moved := tc.immutable == registrytest.Mutable; moved != (err == nil) {
+				t.Errorf("moved: %v", err)
+			}
+			if got := capabilities(t, client, registry.Reference{Host: s.Host}); got.ImmutableTags.Value != tc.want {
+				t.Errorf("learned %+v, want %s", got.ImmutableTags, tc.want)
+			}
+		})
+	}
+}

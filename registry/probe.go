@@ -2,25 +2,14 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/portolan-oci/portolan/auth"
-	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/redact"
 )
-
-// maxProbe bounds what is read of the answer to a question about the registry:
-// a list of extensions has some KiB.
-const maxProbe = 256 << 10
-
-// maxNamed bounds what is kept of a list that a registry gives of itself.
-const maxNamed = 32
 
 // Capabilities answers what the registry of ref can do, for this identity. A
 // ref without a repository, {Host: "ghcr.io"}, is good; one with a repository
@@ -101,7 +90,9 @@ func (p *prober) base(ctx context.Context, known Capabilities, now time.Time) er
 		return nil
 	}
 	asNobody := func(req *http.Request) (*http.Response, error) {
-		return p.client.unsigned(p.engine.at(p.engine.repo.route.origin, req))
+		req = p.engine.at(p.engine.repo.route.origin, req)
+		req.Header.Set("User-Agent", p.client.userAgent)
+		return p.client.exchange(req)
 	}
 	resp, err := p.ask(ctx, asNobody, http.MethodGet, p.engine.baseURL(), nil)
 	if err != nil {
@@ -137,51 +128,6 @@ func challengesOf(h http.Header) []Challenge {
 		list = append(list, Challenge{Scheme: redact.Text(c.Scheme, maxFact), Realm: redact.Text(c.Realm, maxFact), Service: redact.Text(c.Service, maxFact)})
 	}
 	return list
-}
-
-func (p *prober) extensions(ctx context.Context, known Capabilities, now time.Time) error {
-	if known.Extensions.fresh(now, "") {
-		return nil
-	}
-	u := p.engine.baseURL()
-	u.Path += "_oci/ext/discover"
-	resp, err := p.ask(ctx, p.engine.once, http.MethodGet, u, nil)
-	if err != nil {
-		return unknown(ctx, p, err, "", func(k *Capabilities) *Fact[[]string] { return &k.Extensions })
-	}
-	defer drain(resp.Body)
-	var found []string
-	switch {
-	case absent(resp.StatusCode):
-		found = []string{}
-	case resp.StatusCode == http.StatusOK:
-		found = readExtensions(resp.Body)
-	}
-	p.know(func(k *Capabilities, now time.Time) {
-		k.Extensions.set(now, found, SourceProbe, 1, len(found) > 0)
-		learnKind(k, now)
-	})
-	return nil
-}
-
-// readExtensions reads the names; nil is no list of them (OCI distribution
-// spec, extensions/_oci.md).
-func readExtensions(r io.Reader) []string {
-	var answer struct {
-		Extensions []struct {
-			Name string `json:"name"`
-		} `json:"extensions"`
-	}
-	body, err := limit.ReadAll(r, maxProbe)
-	if err != nil || json.Unmarshal(body, &answer) != nil {
-		return nil
-	}
-	found := []string{}
-	for _, e := range answer.Extensions[:min(len(answer.Extensions), maxNamed)] {
-		found = append(found, redact.Text(e.Name, maxFact))
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
 }
 
 func (p *prober) catalog(ctx context.Context, known Capabilities, now time.Time) error {

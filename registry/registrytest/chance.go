@@ -10,8 +10,8 @@ import (
 // chance decides by the seed and the request alone. The caller holds f.mu.
 func (f *fault) chance(req *http.Request) bool {
 	path := req.URL.Path
-	if i := strings.Index(path, "/blobs/uploads/"); i >= 0 {
-		path = path[:i+len("/blobs/uploads/")] // names of sessions are random
+	if Uploads(req) || strings.HasPrefix(path, "/upload/") {
+		path = path[:strings.LastIndex(path, "/")+1] // names of sessions are random
 	}
 	key := req.Method + " " + path
 	nth := f.asked[key]

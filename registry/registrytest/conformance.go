@@ -108,6 +108,7 @@ func (t *trial) checks() []check {
 		{"missing tag, manifest and blob", push, must, t.missing},
 		{"missing repository", push, must, t.missingRepository},
 		{"catalog", push, may, t.catalog},
+		{"capabilities", push, must, t.capabilities},
 		{"delete a tag", push, may, t.untag},
 		{"delete a manifest", push, may, t.deleteManifest},
 		{"leave nothing behind", "", may, t.cleanUp},

@@ -14,19 +14,6 @@ import (
 	"github.com/portolan-oci/portolan/registry"
 )
 
-// remover is a repository of which something can be taken.
-type remover interface {
-	Delete(ctx context.Context, desc ocispec.Descriptor) error
-	Untag(ctx context.Context, tag string) error
-}
-
-func (t *trial) remover(repo *registry.Repository) (remover, error) {
-	if r, ok := any(repo).(remover); ok {
-		return r, nil
-	}
-	return nil, unsupported("the client does not delete")
-}
-
 // refusedToDelete makes the refusals that registries give for a delete the
 // outcome that they are.
 func refusedToDelete(err error) error {
@@ -38,10 +25,6 @@ func refusedToDelete(err error) error {
 
 // untag takes one of two tags, and looks for the manifest and the other.
 func (t *trial) untag(ctx context.Context) error {
-	r, err := t.remover(t.repo)
-	if err != nil {
-		return err
-	}
 	o, err := t.image("untagged", nil)
 	if err != nil {
 		return err
@@ -52,7 +35,7 @@ func (t *trial) untag(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.Untag(ctx, gone); err != nil {
+	if err := t.repo.Untag(ctx, gone); err != nil {
 		return refusedToDelete(err)
 	}
 	if _, err := t.repo.Resolve(ctx, gone); !errors.Is(err, registry.ErrNotFound) {
@@ -63,17 +46,13 @@ func (t *trial) untag(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if err := r.Untag(ctx, gone); !errors.Is(err, registry.ErrNotFound) && err != nil {
+	if err := t.repo.Untag(ctx, gone); !errors.Is(err, registry.ErrNotFound) && err != nil {
 		return fmt.Errorf("once more: %w, want ErrNotFound or none", err)
 	}
 	return nil
 }
 
 func (t *trial) deleteManifest(ctx context.Context) error {
-	r, err := t.remover(t.repo)
-	if err != nil {
-		return err
-	}
 	o, err := t.image("deleted", nil)
 	if err != nil {
 		return err
@@ -82,7 +61,7 @@ func (t *trial) deleteManifest(ctx context.Context) error {
 	if err := t.repo.Push(ctx, o.desc, bytes.NewReader(o.content)); err != nil {
 		return err
 	}
-	if err := r.Delete(ctx, o.desc); err != nil {
+	if err := t.repo.Delete(ctx, o.desc); err != nil {
 		return refusedToDelete(err)
 	}
 	if ok, err := t.repo.Exists(ctx, o.desc); ok || err != nil {
@@ -100,29 +79,25 @@ const cleanUpTime = 30 * time.Second
 func (t *trial) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	r, err := t.remover(t.repo)
-	if err != nil {
-		return err
-	}
 	list := referrersTag(t.manifest.desc.Digest)
 	if desc, err := t.repo.Resolve(ctx, list); err == nil {
 		t.tags, t.manifests = append(t.tags, list), append(t.manifests, desc)
 	}
 	for _, tag := range t.tags {
-		_ = r.Untag(ctx, tag) // those that stay go with their manifests
+		_ = t.repo.Untag(ctx, tag) // those that stay go with their manifests
 	}
 	slices.Reverse(t.manifests) // an index before what it names: zot refuses the other way round
 	for _, desc := range t.manifests {
-		if err := r.Delete(ctx, desc); err != nil && !errors.Is(err, registry.ErrNotFound) {
+		if err := t.repo.Delete(ctx, desc); err != nil && !errors.Is(err, registry.ErrNotFound) {
 			return refusedToDelete(fmt.Errorf("manifests stay: %w", err))
 		}
 	}
 	if left, err := t.leftTags(ctx); err != nil || len(left) > 0 {
 		return fmt.Errorf("tags stay: %q, %w", left, orNil(err))
 	}
-	err = t.removeBlobs(ctx, r, t.blobs)
-	if other, ok := any(t.mounted).(remover); ok && t.mounted != nil {
-		err = errors.Join(err, t.removeBlobs(ctx, other, []ocispec.Descriptor{t.layer.desc}))
+	err := removeBlobs(ctx, t.repo, t.blobs)
+	if t.mounted != nil {
+		err = errors.Join(err, removeBlobs(ctx, t.mounted, []ocispec.Descriptor{t.layer.desc}))
 	}
 	if err != nil {
 		return unsupported("blobs are left to the collector: %v", err)
@@ -130,9 +105,9 @@ func (t *trial) cleanUp(ctx context.Context) error {
 	return nil
 }
 
-func (t *trial) removeBlobs(ctx context.Context, r remover, blobs []ocispec.Descriptor) error {
+func removeBlobs(ctx context.Context, repo *registry.Repository, blobs []ocispec.Descriptor) error {
 	for _, desc := range blobs {
-		if err := r.Delete(ctx, desc); err != nil && !errors.Is(err, registry.ErrNotFound) {
+		if err := repo.Delete(ctx, desc); err != nil && !errors.Is(err, registry.ErrNotFound) {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -106,18 +105,9 @@ func (t *trial) mount(ctx context.Context) error {
 	return expect(t.layer.content, rc, err)
 }
 
-// lister is a client that lists repositories.
-type lister interface {
-	Repositories(ctx context.Context, host string) iter.Seq2[string, error]
-}
-
 // catalog: an administrator's list is none for others.
 func (t *trial) catalog(ctx context.Context) error {
-	client, ok := any(t.client).(lister)
-	if !ok {
-		return unsupported("the client does not list repositories")
-	}
-	for name, err := range client.Repositories(ctx, t.repo.Reference().Host) {
+	for name, err := range t.client.Repositories(ctx, t.repo.Reference().Host) {
 		if errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, registry.ErrDenied) {
 			return unsupported("not for these credentials: %v", err)
 		}
@@ -129,4 +119,23 @@ func (t *trial) catalog(ctx context.Context) error {
 		}
 	}
 	return unsupported("the list leaves this repository out")
+}
+
+// capabilities are asked for once; what could not be found out may be asked
+// for again.
+func (t *trial) capabilities(ctx context.Context) error {
+	ref := t.repo.Reference()
+	ref.Tag = t.tag("a")
+	first, err := t.client.Capabilities(ctx, ref)
+	if err != nil {
+		return err
+	}
+	again, err := t.client.Capabilities(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if again.Requests > 0 && again.Requests >= first.Requests {
+		return fmt.Errorf("%d requests at first, and %d for what is known", first.Requests, again.Requests)
+	}
+	return nil
 }

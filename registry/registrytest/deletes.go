@@ -27,7 +27,7 @@ func (h *handler) delete(w http.ResponseWriter, req *http.Request, r route) {
 		writeError(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.")
 		return
 	}
-	defer h.written(r.repository)
+	w = &headerFilter{w, func(http.Header, int) { h.written(r.repository) }} // before the client can know
 	if !byTag {
 		if r.kind == "manifests" {
 			h.untag(req, r.repository, digest.Digest(r.name))

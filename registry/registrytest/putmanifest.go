@@ -25,15 +25,7 @@ func (h *handler) putManifest(w http.ResponseWriter, req *http.Request, r route)
 		writeMissing(w, lacks)
 		return
 	}
-	h.tagged.Lock()
-	defer h.tagged.Unlock()
-	if !r.digestName() && !h.movable(w, req, r, digest.FromBytes(content)) {
-		return
-	}
-	req.Body = io.NopCloser(bytes.NewReader(content))
-	answer := httptest.NewRecorder()
-	h.oci.ServeHTTP(answer, req)
-	h.written(r.repository)
+	answer := h.store(req, r, content)
 	if answer.Code == http.StatusInternalServerError { // what ocimem says of a reference that leads nowhere
 		writeMissing(w, h.missing(req, r.repository, content))
 		return
@@ -46,6 +38,19 @@ func (h *handler) putManifest(w http.ResponseWriter, req *http.Request, r route)
 	}
 	w.WriteHeader(answer.Code)
 	w.Write(answer.Body.Bytes())
+}
+
+// store looks at a tag and moves it, and lets nobody between.
+func (h *handler) store(req *http.Request, r route, content []byte) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	h.tagged.Lock()
+	defer h.tagged.Unlock()
+	if r.digestName() || h.movable(answer, req, r, digest.FromBytes(content)) {
+		req.Body = io.NopCloser(bytes.NewReader(content))
+		h.oci.ServeHTTP(answer, req)
+		h.written(r.repository)
+	}
+	return answer
 }
 
 // writeMissing names the digest as distribution does.

@@ -35,8 +35,11 @@ func (l *ledger) enter(w http.ResponseWriter, req *http.Request) (http.ResponseW
 	l.mu.Lock()
 	l.all = append(l.all, r)
 	l.mu.Unlock()
-	req.Body = &countingBody{req.Body, r}
-	return &countingWriter{ResponseWriter: w, rec: r}, req
+	// A copy: net/http lets a client read an early answer, and does not reset
+	// the connection, only where it finds its own body left unread.
+	counted := req.WithContext(req.Context())
+	counted.Body = &countingBody{req.Body, r}
+	return &countingWriter{ResponseWriter: w, rec: r}, counted
 }
 
 func (l *ledger) requests() []Request {

@@ -39,10 +39,17 @@ func (s *spoiler) WriteHeader(status int) {
 	s.sound = status/100 != 2 || s.req.Method == http.MethodHead || s.size == 0 || !(f.Truncate || f.Corrupt || s.breaks())
 	if f.NoLength && status/100 == 2 && s.req.Method != http.MethodHead {
 		header.Del("Content-Length")
-		defer s.flush() // or net/http finds the length of a short body out
 	}
 	if s.sound || s.size >= 0 {
-		s.ResponseWriter.WriteHeader(status)
+		s.begin()
+	}
+}
+
+// begin sends the headers.
+func (s *spoiler) begin() {
+	s.ResponseWriter.WriteHeader(s.status)
+	if s.fault.NoLength && s.status/100 == 2 && s.req.Method != http.MethodHead {
+		s.flush() // or net/http finds the length of a short body out
 	}
 }
 
@@ -79,7 +86,7 @@ func (s *spoiler) finish() {
 	if s.fault.Truncate && !s.fault.NoLength {
 		s.Header().Set("Content-Length", strconv.Itoa(len(s.held)))
 	}
-	s.ResponseWriter.WriteHeader(s.status)
+	s.begin()
 	if s.size > 0 {
 		s.pass(s.held)
 	}

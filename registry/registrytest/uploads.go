@@ -147,9 +147,6 @@ func (h *handler) takeChunk(w http.ResponseWriter, req *http.Request, r route, s
 		writeError(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "the part before was smaller than OCI-Chunk-Min-Length")
 		return
 	}
-	if req.ContentLength == 1 && req.Header.Get("Content-Range") == "0-0" {
-		req.Header.Del("Content-Range") // ociserver reads it as nothing
-	}
 	h.answerUpload(w, req, r)
 }
 
@@ -166,6 +163,9 @@ func (h *handler) complete(w http.ResponseWriter, req *http.Request, r route, s 
 // answerUpload lets ociserver do the work, keeps book of the session and gives
 // its location the form that was asked for.
 func (h *handler) answerUpload(w http.ResponseWriter, req *http.Request, r route) {
+	if req.ContentLength == 1 && req.Header.Get("Content-Range") == "0-0" {
+		req.Header.Del("Content-Range") // ociserver reads it as nothing
+	}
 	h.oci.ServeHTTP(&headerFilter{ResponseWriter: w, change: func(header http.Header, status int) {
 		name := header.Get("Location")
 		name = name[strings.LastIndex(name, "/")+1:]

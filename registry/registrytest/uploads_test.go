@@ -124,6 +124,11 @@ func TestUploadRefusals(t *testing.T) {
 		if err != nil || resp.StatusCode != 413 || !strings.Contains(text, "<html>") || s.Requests()[0].Received != 0 {
 			t.Errorf("%v %v %s %v", resp, err, text, s.Requests())
 		}
+		for range 5 { // the answer arrives, though nobody reads the body
+			if resp, _, err := quirksDo(t, "PUT", quirksNext(t, session, d), nil, strings.Repeat("harbour ", 1<<19)); err != nil || resp.StatusCode != 413 {
+				t.Errorf("much too large: %v %v", resp, err)
+			}
+		}
 		next := quirksPatch(t, quirksPatch(t, session, 0, "harb"), 4, "our")
 		if resp, _, err := quirksDo(t, "PUT", quirksNext(t, next, d), nil, ""); err != nil || resp.StatusCode != 201 {
 			t.Errorf("in parts: %v %v", resp, err)
