@@ -1,10 +1,14 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // TLSConfig shows tests what a host's connections are made with.
@@ -18,6 +22,12 @@ func DialElsewhere(internal bool, address string) error {
 // Received shows tests how much of an upload an answer says has arrived.
 func Received(rangeHeader string) (n int64, ok bool) {
 	return received(&http.Response{Header: http.Header{"Range": {rangeHeader}}})
+}
+
+// Missing shows tests what an error's body says is missing.
+func Missing(body []byte) ([]digest.Digest, bool) {
+	resp := &http.Response{StatusCode: 400, Body: io.NopCloser(bytes.NewReader(body)), Request: &http.Request{Method: http.MethodPut}}
+	return missing(readError(resp))
 }
 
 // Follow shows tests where a Location leads from an upload of a repository,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -85,6 +86,10 @@ func (r *Repository) putFailed(ctx context.Context, op string, ref Reference, wa
 		return err
 	}
 	told := *e
+	if resp.StatusCode < 400 {
+		told.Kind, told.Err = ErrUnavailable, fmt.Errorf("%w: %d to PUT of a manifest", errOddAnswer, resp.StatusCode)
+		return &told
+	}
 	if ref.Tag != "" && refusesTag(resp.StatusCode, resp.Errors) {
 		if there, err := r.remote.Resolve(ctx, ref.Tag); err == nil && there.Digest == want {
 			return nil

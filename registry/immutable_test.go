@@ -76,6 +76,7 @@ func TestUploadsImmutableTags(t *testing.T) {
 		{"no right", 403, said("DENIED", "requested access to the resource is denied"), registry.ErrDenied},
 		{"no credential", 401, said("UNAUTHORIZED", "the immutable repository wants to know who"), registry.ErrUnauthorized},
 		{"Azure, locked", 405, said("UNSUPPORTED", "The operation is disallowed on this registry, repository or image."), registry.ErrUnsupported},
+		{"no registry", 200, "{}", registry.ErrUnavailable},
 		{"down", 503, said("UNKNOWN", "immutable while it is down"), registry.ErrUnavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -64,6 +64,9 @@ func (s *uploadSession) follow(resp *http.Response) error {
 		return nil
 	}
 	at, err := s.at.Parse(location)
+	if err == nil {
+		_, err = url.Parse(at.String()) // of //0:: comes what is none
+	}
 	if err != nil {
 		return fmt.Errorf("%w: to a Location that cannot be read", errElsewhere)
 	}
@@ -199,11 +202,14 @@ func (s *uploadSession) cancel(ctx context.Context) {
 	}
 }
 
+// errOddAnswer is about an answer below 400 that no registry gives.
+var errOddAnswer error = &sentinel{"the answer is not a registry's", []error{ErrUnavailable}}
+
 // unexpected makes an error of an answer that is not the one wanted.
 func unexpected(resp *http.Response) error {
 	if resp.StatusCode >= 400 {
 		return failure(resp)
 	}
 	drain(resp.Body)
-	return fmt.Errorf("the registry answers %d to %s of an upload", resp.StatusCode, resp.Request.Method)
+	return fmt.Errorf("%w: %d to %s of an upload", errOddAnswer, resp.StatusCode, resp.Request.Method)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -35,7 +37,7 @@ func FuzzUploadsLocation(f *testing.F) {
 	for _, s := range []string{"/v2/team/app/blobs/uploads/1?_state=a%2Fb", "1", "https://store.example.com/1?sig=x", "http://registry.example.com/1",
 		"//store.example.com/1", "https://registry.example.com:443/1", "http://registry.example.com:80/1", "https://registry.example.com.evil.example/1",
 		"https://registry.example.com@evil.example/1", "https://registry.example.com:444/1", "HTTPS://REGISTRY.EXAMPLE.COM/1", "ftp://registry.example.com/1",
-		"https:opaque", "//", "http:///1", "\\\\evil.example\\1", "https://[::1]:5000/1", "?digest=sha256:0", "#"} {
+		"https:opaque", "//", "//0::", "http:///1", "\\\\evil.example\\1", "https://[::1]:5000/1", "?digest=sha256:0", "#"} {
 		f.Add(s)
 	}
 	client, err := registry.NewClient(nil)
@@ -60,6 +62,34 @@ func FuzzUploadsLocation(f *testing.F) {
 		}
 		if is := strings.EqualFold(at.Host, "registry.example.com") || strings.EqualFold(at.Host, "registry.example.com:443"); home != is {
 			t.Errorf("%q leads to %s: at the registry %v", location, at, home)
+		}
+	})
+}
+
+// FuzzUploadsMissing: what is named as missing is a digest, once, and stands in
+// the answer.
+func FuzzUploadsMissing(f *testing.F) {
+	d := digest.FromString("a").String()
+	for _, s := range []string{
+		`{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","detail":"` + d + `"}]}`,
+		`{"errors":[{"code":"BLOB_UNKNOWN","message":"` + d + ` and ` + d + `","detail":{"digest":["` + d + `"]}}]}`,
+		`{"errors":[{"code":"MANIFEST_UNKNOWN"},{"code":"BLOB_UNKNOWN","detail":7}]}`,
+		`{"errors":[{"code":"MANIFEST_INVALID","detail":"` + d + `"}]}`, `{"errors":null}`, `[]`, ``,
+		`{"errors":[{"code":"BLOB_UNKNOWN","message":"x` + d + `0"}]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		found, ok := registry.Missing(body)
+		if len(found) > 0 && !ok || len(found) > 100 {
+			t.Errorf("%d digests, %v", len(found), ok)
+		}
+		seen := map[digest.Digest]bool{}
+		for _, d := range found {
+			if d.Validate() != nil || seen[d] {
+				t.Errorf("%q", d)
+			}
+			seen[d] = true
 		}
 	})
 }
