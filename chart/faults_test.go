@@ -284,7 +284,7 @@ func (m *matrix) cell(t *testing.T, op operation, kind faultKind, at registrytes
 	var outcomes []string
 	for k := range aims {
 		got := m.try(t, op, k+1, &fault, deadline)
-		if got.outcome == "" && got.requests <= clean.requests {
+		if !got.struck || got.outcome == "" && got.requests <= clean.requests {
 			continue // the request has no such point
 		}
 		what := got.outcome
@@ -344,6 +344,7 @@ type tried struct {
 	sent     int64  // requests of the client
 	requests int    // that came to the failing registry
 	blobs    int64  // bytes
+	struck   bool
 }
 
 // try runs an operation while its kth request fails; 0: none; -1: all.
@@ -362,7 +363,8 @@ func (m *matrix) try(t *testing.T, op operation, k int64, fault *registrytest.Fa
 	m.failing.SetFaults(&f)
 	m.failing.Reset()
 	got, err := op.run(ctx, m, client)
-	r := tried{sent: transport.n.Load(), blobs: transport.blobs.Load(), requests: m.failing.Cost().Requests}
+	r := tried{sent: transport.n.Load(), blobs: transport.blobs.Load(), requests: m.failing.Cost().Requests,
+		struck: slices.ContainsFunc(m.failing.Requests(), func(r registrytest.Request) bool { return r.Failed })}
 	m.failing.SetFaults()
 	if err == nil && bytes.Equal(got, m.archive) {
 		return r

@@ -32,8 +32,7 @@ import (
 //	TLS: an untrusted certificate, an alert of the server     no
 //	the body of a blob ends early or stands still for 1 min   from there on, with Range
 //	the body of a manifest or a list ends early               yes
-//	a list that is no JSON                                    yes
-//	wrong digest of a manifest                                once: what stands between may have mangled it
+//	wrong digest of a manifest; a list that is no JSON        once: what stands between may have mangled it
 //	wrong digest of a blob                                    no: it has been handed out. Who keeps it whole asks once more
 //	408, 425, 429, 500, 502, 503, 504, 507 to 599             yes
 //	other statuses; a web page in the place of an answer      no
@@ -140,7 +139,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 
 // worthwhile is the table of Retry.
 func (a *attempts) worthwhile(err error) bool {
-	if errors.Is(err, verify.ErrMismatch) {
+	if errors.Is(err, verify.ErrMismatch) || errors.Is(err, errMangled) {
 		again := !a.mangled
 		a.mangled = true
 		return again

@@ -14,6 +14,7 @@ type Request struct {
 	Authorization       bool  // whether one was sent
 	Host                string
 	ClientCertificate   bool // whether the client showed one
+	Failed              bool // whether Faults struck it
 
 	header http.Header
 }

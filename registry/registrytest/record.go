@@ -13,6 +13,7 @@ import (
 type record struct {
 	request        Request // as it came
 	bodiless       bool    // net/http sends nothing of what is written
+	failed         atomic.Bool
 	status         atomic.Int64
 	received, sent atomic.Int64
 }
@@ -61,6 +62,7 @@ func (l *ledger) reset() {
 func (r *record) snapshot() Request {
 	request := r.request
 	request.Status = int(r.status.Load())
+	request.Failed = r.failed.Load()
 	request.Received, request.Sent = r.received.Load(), r.sent.Load()
 	return request
 }
@@ -97,6 +99,13 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.rec.sent.Add(int64(n - len(p)))
 	return n, err
+}
+
+// strike notes that a fault strikes the request that w answers.
+func strike(w http.ResponseWriter) {
+	if c, ok := w.(*countingWriter); ok {
+		c.rec.failed.Store(true)
+	}
 }
 
 // Unwrap lets http.ResponseController through: a fault cuts the connection.

@@ -123,6 +123,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	w, req = s.log.enter(w, req)
 	time.Sleep(s.options.Latency)
 	if f := s.faultFor(req, true); f != nil {
+		strike(w)
 		f.instead(w, req, s.life)
 		return
 	}
@@ -140,6 +141,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 // answer lets h answer, and a fault spoil it.
 func (s *Server) answer(h http.Handler, w http.ResponseWriter, req *http.Request) {
 	if f := s.faultFor(req, false); f != nil {
+		strike(w)
 		f.serve(h, w, req, s.life)
 		return
 	}
