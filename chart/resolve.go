@@ -118,7 +118,7 @@ func newResolved(ref registry.Reference, ch choice, res cache.Resolution) *Resol
 }
 
 // CheckTag asks whether the tag of ref still names the digest beside it, with
-// one HEAD, whatever the cache's policy. It matches registry.ErrTagMoved when
+// one HEAD of the origin, whatever the cache's policy and the mirrors. It matches registry.ErrTagMoved when
 // it does not; a tag that is gone, or a registry that does not answer or may
 // not be asked, is an error as well. A reference without both is
 // registry.ErrInvalidReference.
@@ -135,7 +135,7 @@ func (c *Client) CheckTag(ctx context.Context, ref registry.Reference) error {
 	if err != nil {
 		return err
 	}
-	desc, err := repo.Resolve(ctx, ref.Tag)
+	desc, err := repo.AtOrigin().Resolve(ctx, ref.Tag)
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // endpoint is a place where a repository is served.
@@ -71,26 +68,6 @@ func (c *Client) route(ref Reference) (route, error) {
 func (c *Client) plainHTTP(host string) (bool, error) {
 	entry := c.hosts.lookup(apiHost(host))
 	return entry.config.plainHTTP(host), entry.err
-}
-
-// mirrors returns where a request may be sent before the origin: content by
-// digest, and tags where they may. A repository that is opened to be written is
-// its origin alone: what it is asked decides what is sent there.
-func (e engine) mirrors(req *http.Request) []endpoint {
-	r := e.repo.route
-	if len(r.mirrors) == 0 || e.originOnly || !isRead(req) || slices.Contains(e.repo.actions, ActionPush) {
-		return nil
-	}
-	tag := false
-	if reference, ok := e.object(req, "manifests"); ok {
-		tag = digest.Digest(reference).Validate() != nil
-	} else if _, ok := e.object(req, "blobs"); !ok {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(r.mirrors), func(m endpoint) bool {
-		g := e.repo.client.gateOf(m)
-		return tag && !m.tags || g.isDown() || g.pausing()
-	})
 }
 
 func (c *Client) gateOf(ep endpoint) *gate { return c.hosts.lookup(apiHost(ep.host)).gate }

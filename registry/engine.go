@@ -1,16 +1,12 @@
 package registry
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"path"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/portolan-oci/portolan/auth"
-	"github.com/portolan-oci/portolan/internal/verify"
 )
 
 // engine is what oras-go sends its requests through: the identity and the
@@ -76,7 +72,7 @@ func (e engine) do(req *http.Request, attempts *attempts) (answered, error) {
 // says against it is no answer: the origin has the last word.
 func (e engine) anywhere(req *http.Request) (answered, error) {
 	for _, mirror := range e.mirrors(req) {
-		a, err := e.answer(mirror, req)
+		a, err := e.mirrored(mirror, req)
 		if err == nil || req.Context().Err() != nil {
 			return a, err
 		}
@@ -96,39 +92,6 @@ func (e engine) answer(ep endpoint, req *http.Request) (answered, error) {
 	}
 	e.tell(req, ep, resp)
 	return answered{resp, ep}, nil
-}
-
-// tell notes which place has answered.
-func (e engine) tell(req *http.Request, ep endpoint, resp *http.Response) {
-	if ep.mirror {
-		e.repo.client.gateOf(ep).worked()
-	}
-	reference, isManifest := e.object(req, "manifests")
-	if _, isBlob := e.object(req, "blobs"); isRead(req) && resp.StatusCode < 300 && (isManifest || isBlob) {
-		tag := isManifest && digest.Digest(reference).Validate() != nil
-		observe(req.Context(), Answer{Host: ep.host, Mirror: ep.mirror, Tag: tag && ep.mirror})
-	}
-}
-
-// passOver notes that a mirror did not do.
-func (e engine) passOver(req *http.Request, ep endpoint, err error) {
-	c := e.repo.client
-	if errors.Is(err, verify.ErrMismatch) {
-		e.lied(req.Context(), ep, err)
-		return
-	}
-	if isTransient(err) {
-		c.gateOf(ep).failed()
-	}
-	c.log.DebugContext(req.Context(), "mirror passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", toldError{err})
-}
-
-// lied reports a mirror that gave wrong content.
-func (e engine) lied(ctx context.Context, ep endpoint, err error) {
-	c := e.repo.client
-	c.gateOf(ep).lied()
-	c.log.WarnContext(ctx, "a mirror gives wrong content and is passed over", "mirror", ep.host, "for", e.repo.ref.Host, "error", toldError{err})
-	observe(ctx, Answer{Host: ep.host, Mirror: true, Err: err})
 }
 
 // once makes one attempt at the origin.

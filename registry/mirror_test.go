@@ -131,6 +131,9 @@ func TestMirrorThatResolvesTags(t *testing.T) {
 	if want := []registry.Answer{{Host: f.mirrors[0].Host, Mirror: true, Tag: true}}; !slices.Equal(answers, want) {
 		t.Errorf("answers %v, want %v", answers, want)
 	}
+	if _, err := repo.AtOrigin().Resolve(t.Context(), "1"); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("at the origin, which is closed: %v", err)
+	}
 }
 
 func TestMirrorFallsThrough(t *testing.T) {

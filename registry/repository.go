@@ -84,6 +84,18 @@ func (r *Repository) WithActions(actions ...string) *Repository {
 	return &other
 }
 
+// AtOrigin returns the same repository without its mirrors: whatever it is
+// asked, the origin answers.
+func (r *Repository) AtOrigin() *Repository {
+	if len(r.route.mirrors) == 0 {
+		return r
+	}
+	other := *r
+	other.route.mirrors = nil
+	other.connect()
+	return &other
+}
+
 // Resolve answers which manifest a tag or a digest names, with one HEAD, and
 // one GET more at a registry that refuses HEAD or answers it without a digest.
 // It matches ErrNotFound when there is none, ErrInvalidReference when
