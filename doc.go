@@ -14,7 +14,10 @@
 //   - [github.com/portolan-oci/portolan/chart/provenance]: signatures as Helm
 //     makes them, and a Verifier of them.
 //   - [github.com/portolan-oci/portolan/registry]: references, one client for
-//     all hosts, one repository at a time, and errors that say what to do.
+//     all hosts with their mirrors, one repository at a time, what a registry
+//     can do, and errors that say what to do.
+//   - [github.com/portolan-oci/portolan/registry/hostfile]: how hosts are
+//     reached, from registries.conf and containerd's hosts.toml.
 //   - [github.com/portolan-oci/portolan/registry/layout]: OCI image layouts as
 //     sources and targets.
 //   - [github.com/portolan-oci/portolan/auth]: who the caller is at a host:
@@ -23,7 +26,8 @@
 //     shared by goroutines and processes. It never fails a read that the
 //     registry can serve.
 //   - [github.com/portolan-oci/portolan/registry/registrytest]: a registry
-//     within the test's process that misbehaves on request.
+//     within the test's process that misbehaves on request, and a run that
+//     tells whether any registry conforms.
 //
 // The program in examples/quickstart uses the core of them; examples/portolan is a
 // command line built on nothing else.
