@@ -47,7 +47,8 @@ type AuthHint struct {
 //
 // req is not changed; its Authorization header is replaced. ctx is the
 // request's, whatever req has. A GET or a HEAD that fails before its answer
-// begins is tried again, see Retry; its body is not taken up when it breaks. To be sent again after a challenge, a body must
+// begins is tried again, see Retry; a body that breaks off is taken up where the
+// server tells versions of it apart, by an ETag or a time of modification. To be sent again after a challenge, a body must
 // have a GetBody.
 //
 // The response has a status below 400, and may be 304; its body is the caller's
@@ -77,6 +78,7 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 	for attempts := c.newAttempts(); ; {
 		resp, err := c.doOnce(attempts.mark(req), hint)
 		if err == nil {
+			c.goOn(req, hint, resp, attempts)
 			return resp, nil
 		}
 		if !isRead(req) {
