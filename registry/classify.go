@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -125,6 +126,9 @@ func hintFor(err error) string {
 	}
 	if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && strings.HasPrefix(string(e.RecordHeader[:]), "HTTP/") {
 		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" && strings.Contains(e.Err.Error(), "certificate") {
+		return "the host accepts only clients whose certificate it knows: configure a client certificate and its key, or others"
 	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
