@@ -173,6 +173,9 @@ func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
 	case has(errcode.ErrorCodeDigestInvalid), has(errcode.ErrorCodeSizeInvalid):
 		e.Kind = ErrDigestMismatch
 	}
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		e.Hint = "the proxy wants a user name and a password: write them into its URL"
+	}
 	if has(errcode.ErrorCodeNameUnknown) {
 		e.Hint = fmt.Sprintf("no repository %s: the chart's name is part of the reference", e.Reference.Name())
 	}
@@ -184,7 +187,7 @@ func kindOfStatus(status int) error {
 		return ErrRateLimited
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		return ErrUnsupported
-	case status >= 500:
+	case status >= 500, status == http.StatusProxyAuthRequired:
 		return ErrUnavailable
 	case status == http.StatusUnauthorized:
 		return ErrUnauthorized

@@ -265,6 +265,7 @@ func TestFailuresThatLast(t *testing.T) {
 	}{
 		"500":     {registrytest.Faults{Status: 500}, 10, registry.ErrUnavailable},
 		"501":     {registrytest.Faults{Status: 501}, 1, registry.ErrUnsupported},
+		"407":     {registrytest.Faults{Status: 407}, 1, registry.ErrUnavailable}, // a proxy's, in plain HTTP
 		"404":     {registrytest.Faults{Status: 404}, 1, registry.ErrNotFound},
 		"403":     {registrytest.Faults{Status: 403}, 1, registry.ErrDenied},
 		"HTML":    {registrytest.Faults{HTML: true}, 1, registry.ErrUnavailable},
