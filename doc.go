@@ -15,6 +15,8 @@
 //     makes them, and a Verifier of them.
 //   - [github.com/portolan-oci/portolan/registry]: references, one client for
 //     all hosts, one repository at a time, and errors that say what to do.
+//   - [github.com/portolan-oci/portolan/registry/hostfile]: how hosts are reached,
+//     out of the files of podman and containerd.
 //   - [github.com/portolan-oci/portolan/registry/layout]: OCI image layouts as
 //     sources and targets.
 //   - [github.com/portolan-oci/portolan/auth]: who the caller is at a host:
