@@ -13,15 +13,7 @@ import (
 // TestReadmeProgram builds the program of the README and runs it as a reader
 // would, in a directory with a chart, against a registry.
 func TestReadmeProgram(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(readme), "```go\n")
-	program, _, closed := strings.Cut(rest, "```")
-	if !found || !closed {
-		t.Fatal("README.md has no Go program")
-	}
+	program := programOf(t, "README.md")
 	server := registrytest.New(nil)
 	defer server.Close()
 	const host = "localhost:5000"
@@ -29,13 +21,7 @@ func TestReadmeProgram(t *testing.T) {
 		t.Fatalf("the program does not speak to %s", host)
 	}
 	dir := t.TempDir()
-	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
-	if err := os.WriteFile(source, []byte(strings.ReplaceAll(program, host, server.Host)), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", binary, source).CombinedOutput(); err != nil {
-		t.Fatalf("the program of the README does not build: %v\n%s", err, out)
-	}
+	binary := buildProgram(t, strings.ReplaceAll(program, host, server.Host), dir)
 	if err := os.CopyFS(filepath.Join(dir, "voyage"), os.DirFS("examples/quickstart/voyage")); err != nil {
 		t.Fatal(err)
 	}
@@ -50,4 +36,37 @@ func TestReadmeProgram(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%s", out)
+}
+
+// TestHostsProgram builds that of docs/hosts.md.
+func TestHostsProgram(t *testing.T) {
+	buildProgram(t, programOf(t, "docs/hosts.md"), t.TempDir())
+}
+
+// programOf returns the first Go program of a page.
+func programOf(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```go\n")
+	program, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatalf("%s has no Go program", page)
+	}
+	return program
+}
+
+// buildProgram builds a program in a directory and returns the path of the binary.
+func buildProgram(t *testing.T, program, dir string) string {
+	t.Helper()
+	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
+	if err := os.WriteFile(source, []byte(program), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", binary, source).CombinedOutput(); err != nil {
+		t.Fatalf("the program does not build: %v\n%s", err, out)
+	}
+	return binary
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 
 	"github.com/portolan-oci/portolan/internal/redact"
@@ -130,10 +131,20 @@ func probe(ctx context.Context, r Resource, c Credential, opts *LoginOptions) (v
 	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxErrorBody)) // lets the connection be closed in order
 	if resp.StatusCode != http.StatusOK {
+		hint := "check the host's name and port"
+		if opts.PlainHTTP && resp.StatusCode == http.StatusBadRequest {
+			hint += ", and whether it speaks TLS: it was asked in plain HTTP"
+		}
 		return false, &Error{
 			Resource: r, Stage: StageRegistry, StatusCode: resp.StatusCode,
 			Message: fmt.Sprintf("/v2/ is answered by %s, which is not how a registry answers", statusText(resp.StatusCode)),
-			Hint:    "check the host's name and port",
+			Hint:    hint,
+		}
+	}
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/html" {
+		return false, &Error{
+			Resource: r, Stage: StageRegistry, StatusCode: resp.StatusCode,
+			Message: "/v2/ is answered by an HTML page, not as a registry answers: a login page of the network, a proxy, or a wrong host name",
 		}
 	}
 	return signer.schemes.find(newOrigin(scheme, r.APIHost()), "", false) != nil, nil

@@ -46,6 +46,23 @@ func TestLoginUnverified(t *testing.T) {
 	}
 }
 
+// TestLoginBehindAPortal: what lets everybody in with a page is no registry.
+func TestLoginBehindAPortal(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write([]byte("<html>Welcome to this hotel</html>"))
+	}))
+	defer srv.Close()
+	store := NewMemoryStore()
+	r := mustParse(t, strings.TrimPrefix(srv.URL, "http://"))
+	if _, err := Login(t.Context(), store, r, password("bob", canary), loginOptions()); err == nil || !strings.Contains(err.Error(), "HTML") {
+		t.Errorf("got %v, want an error that tells of a page", err)
+	}
+	if _, err := store.Credential(t.Context(), r); err == nil {
+		t.Error("something was stored")
+	}
+}
+
 func TestLoginRefused(t *testing.T) {
 	for _, status := range []int{302, 404, 500} {
 		srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -126,6 +127,9 @@ func hintFor(err error) string {
 	if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && strings.HasPrefix(string(e.RecordHeader[:]), "HTTP/") {
 		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
 	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" && strings.Contains(e.Err.Error(), "certificate") {
+		return "the host accepts only clients whose certificate it knows: configure a client certificate and its key, or others"
+	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
 	}
@@ -169,6 +173,9 @@ func (e *Error) fromResponse(resp *errcode.ErrorResponse) {
 	case has(errcode.ErrorCodeDigestInvalid), has(errcode.ErrorCodeSizeInvalid):
 		e.Kind = ErrDigestMismatch
 	}
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		e.Hint = "the proxy wants a user name and a password: write them into its URL"
+	}
 	if has(errcode.ErrorCodeNameUnknown) {
 		e.Hint = fmt.Sprintf("no repository %s: the chart's name is part of the reference", e.Reference.Name())
 	}
@@ -180,7 +187,7 @@ func kindOfStatus(status int) error {
 		return ErrRateLimited
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		return ErrUnsupported
-	case status >= 500:
+	case status >= 500, status == http.StatusProxyAuthRequired:
 		return ErrUnavailable
 	case status == http.StatusUnauthorized:
 		return ErrUnauthorized

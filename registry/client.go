@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -163,8 +164,8 @@ func (c *Client) Repository(ref Reference) (*Repository, error) {
 // Login checks credentials against the registry, in its host configuration,
 // and keeps them in store when they are good. host may be written with
 // "https://" or "oci://" and, for a login to a part of it, with a path. See
-// auth.Login for what it answers; a host that cannot be reached matches
-// ErrUnavailable, and "https://" before a host that is spoken to in plain HTTP
+// auth.Login for what it answers; a host that cannot be reached, or answers as
+// no registry does, matches ErrUnavailable, and "https://" before a host that is spoken to in plain HTTP
 // matches ErrInvalidReference.
 func (c *Client) Login(ctx context.Context, store auth.Store, host string, credential auth.Credential) (*auth.LoginResult, error) {
 	resource, err := auth.ParseResource(host)
@@ -185,7 +186,11 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 		PlainHTTP: plain,
 		Signer:    *c.signerOptions(nil, c.trustedRealms),
 	})
-	return done, WrapError("log in", Reference{}, err)
+	wrapped := WrapError("log in", Reference{}, err)
+	if e, ok := errors.AsType[*Error](wrapped); ok && e.Kind == nil && e.StatusCode != 0 {
+		e.Kind = ErrUnavailable // it is a login's: something else than a registry answered
+	}
+	return done, wrapped
 }
 
 // Docker Hub is one registry with several names; its API answers at one.

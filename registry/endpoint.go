@@ -33,7 +33,7 @@ func (c *Client) route(ref Reference) (route, error) {
 	r := route{origin: endpoint{host: ref.Host, repository: ref.Repository}}
 	if rule, ok := entry.config.rewrite(ref.Repository); ok {
 		if rule.Blocked != "" {
-			return route{}, fmt.Errorf("%w by %s", ErrBlocked, rule.Blocked)
+			return route{}, &sentinel{rule.Blocked, []error{ErrBlocked}} // Error says the kind before it
 		}
 		at, err := rule.move(ref.Repository)
 		if err != nil {

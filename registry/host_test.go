@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,6 +167,21 @@ func TestLogin(t *testing.T) {
 	s.Close()
 	if _, err := client.Login(ctx, auth.NewMemoryStore(), s.Host, auth.Credential{Username: "me", Password: auth.NewSecret("canary")}); !errors.Is(err, registry.ErrUnavailable) {
 		t.Errorf("registry that is down: %v", err)
+	}
+}
+
+func TestLoginBehindAPortal(t *testing.T) {
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+	}))
+	defer portal.Close()
+	client, err := registry.NewClient(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential := auth.Credential{Username: "bob", Password: auth.NewSecret("secret")}
+	if _, err := client.Login(t.Context(), auth.NewMemoryStore(), portal.URL[len("http://"):], credential); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", err)
 	}
 }
 

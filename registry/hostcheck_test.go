@@ -94,7 +94,7 @@ func TestBlocked(t *testing.T) {
 	}
 	for repository, blocked := range map[string]bool{"a": true, "a/b": true, "a/free": false, "a/free/c": false, "ab": false, "b/a": false} {
 		_, err := client.Repository(registry.Reference{Host: "r.example", Repository: repository})
-		if got := errors.Is(err, registry.ErrBlocked); got != blocked || err != nil && !strings.Contains(err.Error(), "policy.conf:7") {
+		if got := errors.Is(err, registry.ErrBlocked); got != blocked || err != nil && !strings.HasSuffix(err.Error(), ": blocked by configuration: policy.conf:7") {
 			t.Errorf("%s: %v, blocked should be %v", repository, err, blocked)
 		}
 	}

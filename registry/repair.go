@@ -25,7 +25,7 @@ const maxManifest = 4 << 20
 var errNotRegistry = errors.New("the answer is an HTML page, not a registry's: a login page of the network, a proxy, or a wrong host name")
 
 // errTLSExpected is how a TLS port answers plain HTTP.
-var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTTP, as is done for loopback hosts without TLS settings and for hosts configured so")
+var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTTP, as is done for loopback hosts without TLS settings and for hosts configured so: configure TLS for it")
 
 // errBroken is about a connection that broke while an answer was read.
 var errBroken = errors.New("the connection broke")

@@ -209,8 +209,9 @@ func isTrustError(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
-	_, alert := errors.AsType[tls.AlertError](err)
-	return alert
+	// An alert that the server sent; tls.AlertError is QUIC's alone.
+	e, ok := errors.AsType[*net.OpError](err)
+	return ok && e.Op == "remote error"
 }
 
 // answerError is an answer that is an error, with what it says of when to come

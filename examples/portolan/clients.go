@@ -73,9 +73,13 @@ func (a *app) registryClient(hosts ...string) (*registry.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	var certs func(host string) (registry.HostConfig, error)
+	if a.dockerConfig != "" {
+		certs = registry.DockerCerts(filepath.Join(a.dockerConfig, "certs.d"))
+	}
 	return registry.NewClient(&registry.Options{
 		Credentials: credentials,
-		Hosts:       registry.LayerHosts(configure, a.files.hosts),
+		Hosts:       registry.LayerHosts(configure, certs, a.files.hosts),
 		Aliases:     a.files.aliases,
 		Logger:      a.logger(),
 	})

@@ -94,6 +94,9 @@ func (f *hostFiles) registries() (*hostfile.Registries, error) {
 	case file == "":
 		return new(hostfile.Registries), nil
 	default:
+		if _, err := os.Stat(file); err != nil {
+			return nil, usageError{fmt.Errorf("--registries-conf: %w", err)}
+		}
 		return hostfile.LoadRegistries(file, file+".d")
 	}
 }

@@ -67,7 +67,10 @@ func (f *hostValue) Set(value string) error {
 }
 
 func (s *hostSettings) addMirror(value string) error {
-	host, prefix, _ := strings.Cut(value, "/")
+	host, prefix := value, ""
+	if !strings.Contains(value, "://") { // which is refused as it stands
+		host, prefix, _ = strings.Cut(value, "/")
+	}
 	s.mirrors = append(s.mirrors, registry.Mirror{Host: host, Prefix: prefix})
 	return registry.HostConfig{Mirrors: s.mirrors}.Validate()
 }

@@ -94,7 +94,7 @@ func (a *app) command() *cobra.Command {
 	flags.BoolVar(&a.offline, "offline", false, "use the cache alone")
 	flags.DurationVar(&a.maxAge, "max-age", 0, "trust the cache's tags for this `duration`, as in 10m, before asking the registry again")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this `duration`, whatever is being done (default: never)")
-	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json (default: $DOCKER_CONFIG, else ~/.docker)")
+	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json and certs.d (default: $DOCKER_CONFIG, else ~/.docker)")
 	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
 	a.hosts.register(flags)
 	a.files.register(flags)
