@@ -26,8 +26,8 @@ import (
 // default. There is one layer of it, around whole operations, bodies included:
 //
 //	what failed                                               tried again
-//	a connection: reset, broken off, timed out                yes
-//	a connection that is refused: nobody listens              3 times
+//	a connection: reset, broken off                           yes
+//	nobody listens; nobody answers within the time for it     3 times
 //	a name that does not resolve; a resolver that fails       no; yes
 //	TLS: an untrusted certificate, an alert of the server     no
 //	the body of a blob ends early or stands still for 1 min   from there on, with Range
@@ -62,10 +62,10 @@ type Retry struct {
 // maxPause is where the pauses between attempts stop to grow.
 const maxPause = 3 * time.Second
 
-// maxRefused bounds attempts where nobody listens: a wrong port should not keep
-// anyone waiting, and a registry that is started anew is back in a second or in
-// many.
-const maxRefused = 3
+// maxSilent bounds attempts where nobody listens or nobody answers: a wrong
+// port should not keep anyone waiting, a registry that is started anew is back
+// in a second or in many, and one that hangs costs minutes each time.
+const maxSilent = 3
 
 func (r Retry) withDefaults() Retry {
 	r.Attempts = cmp.Or(r.Attempts, 10)
@@ -118,7 +118,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 		return err
 	}
 	a.n++
-	if a.n >= a.Attempts || a.n > maxRefused && errors.Is(err, syscall.ECONNREFUSED) {
+	if a.n >= a.Attempts || a.n > maxSilent && isSilence(err) {
 		return err
 	}
 	wait := min(a.Wait<<min(a.n-1, 16), maxPause)
@@ -171,6 +171,12 @@ func isTransient(err error) bool {
 func isHTTP2Error(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "http2: ") || strings.Contains(text, "stream error: ")
+}
+
+// isSilence tells that nobody listens, or that nobody answered in time.
+func isSilence(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout() || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStalled)
 }
 
 func isTransientStatus(status int) bool {
