@@ -51,6 +51,7 @@
 //	NoAPIVersion                  no Docker-Distribution-Api-Version
 //	Upstream, UpstreamPrefix      a pull-through cache
 //	StaleTags                     one that keeps tags as they came
+//	UpstreamWhole                 one without blobs until their manifest is asked for
 //
 // Server.Lose makes blobs disappear that HEAD still finds.
 //
