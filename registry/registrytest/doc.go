@@ -45,6 +45,7 @@
 //	Uploads.MaxBody               413 and a page, as nginx
 //	Uploads.NoStatus, NoCancel    sessions that cannot be asked or ended
 //	Deletes.None, NoTags          405 UNSUPPORTED
+//	Deletes.InUse                 405 DENIED for what an index names
 //	Deletes.TagIsManifest         with a tag goes its manifest
 //	NoReferrers, Referrers        no referrers API: 404, 429, 303, a page
 //	NoMount                       every mount is an upload
