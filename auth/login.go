@@ -87,6 +87,22 @@ func Login(ctx context.Context, store Store, r Resource, c Credential, opts *Log
 	return result, nil
 }
 
+// asking makes the answer of a registry that lets everybody in, and says how it
+// would ask, that question: zot with a policy for anonymous users answers 200
+// with a challenge, and judges a credential that it is given.
+func asking(send func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := send(req)
+		if err != nil || resp.StatusCode != http.StatusOK || req.Header.Get("Authorization") != "" {
+			return resp, err
+		}
+		if _, answerable := chooseChallenge(parseChallenges(resp.Header)); answerable {
+			resp.StatusCode, resp.Status = http.StatusUnauthorized, "401 Unauthorized"
+		}
+		return resp, nil
+	}
+}
+
 // probe asks the registry once, with a signer of its own: a login shares no
 // token with anyone.
 func probe(ctx context.Context, r Resource, c Credential, opts *LoginOptions) (verified bool, err error) {
@@ -120,7 +136,7 @@ func probe(ctx context.Context, r Resource, c Credential, opts *LoginOptions) (v
 	if r.Path != "" {
 		hint.Scopes = []Scope{RepositoryScope(r.Path, "pull")}
 	}
-	resp, err := signer.Do(req, hint, transport.RoundTrip)
+	resp, err := signer.Do(req, hint, asking(transport.RoundTrip))
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) {

@@ -63,6 +63,28 @@ func TestLoginBehindAPortal(t *testing.T) {
 	}
 }
 
+// TestLoginToARegistryThatLetsEverybodyIn: zot tells anonymous users how it
+// would ask, and then judges what it is given.
+func TestLoginToARegistryThatLetsEverybodyIn(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		rw.Header().Set("WWW-Authenticate", "basic realm=")
+		if _, secret, ok := req.BasicAuth(); ok && secret != canary {
+			rw.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer srv.Close()
+	store, r := NewMemoryStore(), mustParse(t, strings.TrimPrefix(srv.URL, "http://"))
+	if _, err := Login(t.Context(), store, r, password("bob", "wrong"), loginOptions()); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("wrong password: %v", err)
+	}
+	if _, err := store.Credential(t.Context(), r); !errors.Is(err, ErrNoCredential) {
+		t.Error("a wrong password was stored")
+	}
+	if got, err := Login(t.Context(), store, r, password("bob", canary), loginOptions()); err != nil || !got.Verified || len(got.Warnings) != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestLoginRefused(t *testing.T) {
 	for _, status := range []int{302, 404, 500} {
 		srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {

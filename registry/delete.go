@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -36,14 +37,14 @@ func (r *Repository) Delete(ctx context.Context, desc ocispec.Descriptor) error 
 		return &Error{Op: "delete", Reference: r.ref, Kind: ErrInvalidReference, Err: fmt.Errorf("digest %.100q: %w", desc.Digest, err)}
 	}
 	if !ocijson.IsManifest(desc.MediaType) {
-		return WrapError("delete", ref, r.delete(ctx, "blobs/"+desc.Digest.String()))
+		return hintInUse(WrapError("delete", ref, r.delete(ctx, "blobs/"+desc.Digest.String())))
 	}
 	subject, err := r.deleting().subjectIn(ctx, desc.Digest)
 	if err != nil {
 		return WrapError("delete", ref, err)
 	}
 	if err := r.delete(ctx, "manifests/"+desc.Digest.String()); err != nil {
-		return WrapError("delete", ref, err)
+		return hintInUse(WrapError("delete", ref, err))
 	}
 	if subject == "" {
 		return nil
@@ -109,7 +110,9 @@ func (r *Repository) delete(ctx context.Context, path string) error {
 		return err
 	}
 	if resp.StatusCode >= 400 {
-		return failure(resp)
+		err := failure(resp)
+		to.learnRefusedDelete(path, err)
+		return err
 	}
 	drain(resp.Body)
 	switch resp.StatusCode {
@@ -119,6 +122,41 @@ func (r *Repository) delete(ctx context.Context, path string) error {
 		return to.confirmGone(ctx, path)
 	}
 	return fmt.Errorf("the registry answers %d, which does not say that it deletes", resp.StatusCode)
+}
+
+// isInUse tells zot's refusal to delete what an index names or a manifest
+// needs: 405 and DENIED. A registry that deletes nothing says UNSUPPORTED, or
+// nothing in particular.
+func isInUse(err error) bool {
+	e, ok := errors.AsType[*Error](WrapError("", Reference{}, err))
+	return ok && e.StatusCode == http.StatusMethodNotAllowed && slices.Contains(e.Codes, "DENIED")
+}
+
+// hintInUse says what to do about content that is in use.
+func hintInUse(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Hint != "" || !isInUse(err) {
+		return err
+	}
+	told := *e
+	told.Hint = "the registry keeps what an index names or a manifest needs: delete that first"
+	return &told
+}
+
+// learnRefusedDelete takes from a 405 that this registry deletes nothing, or no
+// tags.
+func (r *Repository) learnRefusedDelete(path string, err error) {
+	if statusOf(err) != http.StatusMethodNotAllowed || isInUse(err) {
+		return
+	}
+	_, object := cutLast(path)
+	r.client.known.edit(r.ref.Host, func(k *Capabilities, now time.Time) {
+		if digest.Digest(object).Validate() == nil {
+			learnedSupport(&k.Delete, now, false)
+		} else {
+			learnedSupport(&k.Untag, now, false)
+		}
+	})
 }
 
 // manifestTypes are those of every manifest: a registry may answer 404 for one

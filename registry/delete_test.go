@@ -145,6 +145,55 @@ func TestDeleteWhereThatIsRefused(t *testing.T) {
 	}
 }
 
+// TestDeleteOfWhatIsInUse: that a registry keeps what an index names does not
+// mean that it deletes nothing.
+func TestDeleteOfWhatIsInUse(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		deletes registrytest.DeleteOptions
+		hint    bool
+		want    registry.Support
+	}{
+		{"in use", registrytest.DeleteOptions{InUse: true}, true, registry.Unknown},
+		{"nothing is deleted", registrytest.DeleteOptions{None: true}, false, registry.Unsupported},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := server(t, &registrytest.Options{Deletes: tc.deletes})
+			client, err := registry.NewClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: s.Host, Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, _ := artifact(t, repo, "1", "content")
+			content := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d}]}`,
+				ocispec.MediaTypeImageIndex, manifest.MediaType, manifest.Digest, manifest.Size)
+			index := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(content), Size: int64(len(content))}
+			if err := repo.PushReference(t.Context(), index, bytes.NewReader(content), "index"); err != nil {
+				t.Fatal(err)
+			}
+			err = repo.Delete(t.Context(), manifest)
+			if !errors.Is(err, registry.ErrUnsupported) || strings.Contains(err.Error(), "delete that first") != tc.hint {
+				t.Errorf("error = %v", err)
+			}
+			known, err := client.Capabilities(t.Context(), registry.Reference{Host: s.Host})
+			if err != nil || known.Delete.Value != tc.want {
+				t.Errorf("delete is %v, %v; want %v", known.Delete.Value, err, tc.want)
+			}
+			if !tc.hint {
+				return
+			}
+			for _, desc := range []ocispec.Descriptor{index, manifest} {
+				if err := repo.Delete(t.Context(), desc); err != nil {
+					t.Errorf("%s: %v", desc.MediaType, err)
+				}
+			}
+		})
+	}
+}
+
 // TestDeleteLeavesTheListOfReferrers: a deleted manifest leaves the list that
 // is kept under a tag, and the others stay in it.
 func TestDeleteLeavesTheListOfReferrers(t *testing.T) {

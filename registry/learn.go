@@ -122,8 +122,14 @@ func learnHeaders(k *Capabilities, now time.Time, h http.Header) {
 	if server := h.Get("Server"); server != "" && !now.Before(k.Server.until) {
 		k.Server.set(now, redact.Text(server, maxFact), SourceLearned, 0, true)
 	}
-	if (h.Get("X-Jfrog-Version") != "" || h.Get("X-Artifactory-Id") != "") && !now.Before(k.Kind.until) {
+	if now.Before(k.Kind.until) {
+		return
+	}
+	switch {
+	case h.Get("X-Jfrog-Version") != "", h.Get("X-Artifactory-Id") != "":
 		k.Kind.set(now, "artifactory", SourceLearned, 0, true)
+	case strings.Contains(h.Get("Access-Control-Allow-Headers"), "X-ZOT-API-CLIENT"):
+		k.Kind.set(now, "zot", SourceLearned, 0, true) // one without extensions has no other sign
 	}
 }
 
@@ -156,11 +162,13 @@ func learnManifest(k *Capabilities, now time.Time, asked *http.Request, resp *ht
 	}
 }
 
+// learnDelete leaves a 405 open: whether it is about all content or about this,
+// its body says, see learnRefusedDelete.
 func learnDelete(f *Fact[Support], now time.Time, status int) {
 	switch status {
 	case http.StatusAccepted:
 		learnedSupport(f, now, true)
-	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+	case http.StatusNotImplemented:
 		learnedSupport(f, now, false)
 	}
 }

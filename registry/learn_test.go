@@ -54,7 +54,8 @@ func TestLearn(t *testing.T) {
 		{"no condition of a digest", learnedAnswer("PUT", "/v2/app/manifests/"+digest, nil, 412), ""},
 		{"conflict", learnedAnswer("PUT", "/v2/app/manifests/1", nil, 409), ""},
 		{"delete", learnedAnswer("DELETE", "/v2/app/manifests/"+digest, nil, 202), "delete=yes"},
-		{"no delete", learnedAnswer("DELETE", "/v2/app/blobs/"+digest, nil, 405), "delete=no"},
+		{"no delete", learnedAnswer("DELETE", "/v2/app/blobs/"+digest, nil, 501), "delete=no"},
+		{"no delete, or not of this", learnedAnswer("DELETE", "/v2/app/blobs/"+digest, nil, 405), ""},
 		{"delete denied", learnedAnswer("DELETE", "/v2/app/blobs/"+digest, nil, 403), ""},
 		{"untag", learnedAnswer("DELETE", "/v2/app/manifests/1", nil, 202), "untag=yes"},
 		{"range", learnedAnswer("GET", "/v2/app/blobs/"+digest, []string{"Range: bytes=1-"}, 206), "ranges=yes"},
@@ -71,6 +72,7 @@ func TestLearn(t *testing.T) {
 		{"no catalog", learnedAnswer("GET", "/v2/_catalog", nil, 404), "catalog=none"},
 		{"catalog denied", learnedAnswer("GET", "/v2/_catalog", nil, 403), ""},
 		{"names as routes", learnedAnswer("DELETE", "/v2/manifests/blobs/manifests/tags/list", nil, 202), ""},
+		{"zot", learnedAnswer("GET", "/v2/", nil, 200, "Access-Control-Allow-Headers: Authorization,content-type,X-ZOT-API-CLIENT"), "kind=zot"},
 		{"artifactory", learnedAnswer("GET", "/v2/", nil, 200, "X-Jfrog-Version: 7"), "kind=artifactory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

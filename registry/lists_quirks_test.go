@@ -10,6 +10,44 @@ import (
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
 
+// TestTagsAfterOneThatIsGone: a last is no tag any more, and the list begins
+// where it was.
+func TestTagsAfterOneThatIsGone(t *testing.T) {
+	for name, lists := range map[string]registrytest.ListOptions{"spec": {}, "last must exist": {LastMustExist: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t, &registrytest.Options{Lists: lists})
+			repo := repository(t, s, nil)
+			manifest, _ := artifact(t, repo, "1", "content")
+			for _, tag := range []string{"3", "5"} {
+				if err := repo.Tag(t.Context(), manifest, tag); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for last, want := range map[string][]string{"0": {"1", "3", "5"}, "1": {"3", "5"}, "2": {"3", "5"}, "4": {"5"}, "6": nil} {
+				var got []string
+				err := repo.Tags(t.Context(), last, func(tags []string) error {
+					got = append(got, tags...)
+					return nil
+				})
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("after %s: %q, %v; want %q", last, got, err, want)
+				}
+			}
+			none, err := registry.NewClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := none.Repository(registry.Reference{Host: s.Host, Repository: "team/none"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Tags(t.Context(), "1", func([]string) error { return nil }); !errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("of no repository: %v", err)
+			}
+		})
+	}
+}
+
 // TestListsOfEveryKind: whatever a registry's pages are like, its lists come
 // whole, or end in an error that says why they do not.
 func TestListsOfEveryKind(t *testing.T) {

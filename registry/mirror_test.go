@@ -115,6 +115,52 @@ func TestMirrorServesContentAndTheOriginTags(t *testing.T) {
 	}
 }
 
+// TestMirrorThatHasBlobsWithTheirManifestOnly: what is asked for by tag warms
+// such a mirror as well, and the origin sends nothing but a tag's digest.
+func TestMirrorThatHasBlobsWithTheirManifestOnly(t *testing.T) {
+	f := newFleet(t, 1000, &registrytest.Options{UpstreamWhole: true})
+	repo := f.repo(t, func(m *registry.Mirror) { m.Namespace = true })
+	var answers []registry.Answer
+	ctx := registry.Observe(t.Context(), func(a registry.Answer) { answers = append(answers, a) })
+
+	desc, rc, err := repo.FetchReference(ctx, "1")
+	if err != nil || desc.Digest != f.manifest.Digest {
+		t.Fatalf("FetchReference = %v, %v", desc, err)
+	}
+	if n, err := io.Copy(io.Discard, rc); err != nil || n != f.manifest.Size {
+		t.Errorf("the manifest has %d bytes, %v", n, err)
+	}
+	if err := rc.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := fetchAll(ctx, repo, f.layer); err != nil || !bytes.Equal(got, f.content) {
+		t.Fatalf("Fetch = %d bytes, %v", len(got), err)
+	}
+	mirror := registry.Answer{Host: f.mirrors[0].Host, Mirror: true}
+	if want := []registry.Answer{{Host: f.origin.Host}, mirror, mirror}; !slices.Equal(answers, want) {
+		t.Errorf("answers %v, want %v", answers, want)
+	}
+	for _, r := range f.origin.Requests() {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.Path, "/manifests/1") {
+			t.Errorf("the origin sent the manifest: %s", r)
+		}
+	}
+
+	// Without it, one GET of the origin is all.
+	f.mirrors[0].Close()
+	if _, err := fetchAll(ctx, repo, f.manifest); err != nil {
+		t.Fatal(err)
+	}
+	f.origin.Reset()
+	if _, rc, err = repo.FetchReference(ctx, "1"); err != nil {
+		t.Fatal(err)
+	}
+	rc.Close()
+	if methods := f.origin.Cost().Methods(); methods != "GET" {
+		t.Errorf("with a mirror that is down, it cost %s", methods)
+	}
+}
+
 func TestMirrorThatResolvesTags(t *testing.T) {
 	f := newFleet(t, 10, &registrytest.Options{StaleTags: true})
 	repo := f.repo(t, func(m *registry.Mirror) { m.Tags = true })

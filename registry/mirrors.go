@@ -32,10 +32,26 @@ func (e engine) mirrors(req *http.Request) []endpoint {
 	} else if _, ok := e.object(req, "blobs"); !ok {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(r.mirrors), func(m endpoint) bool {
-		g := e.repo.client.gateOf(m)
+	return e.repo.mirrorsUp(tag)
+}
+
+// mirrorsUp returns the mirrors that can be asked now, for a tag or for content
+// by digest.
+func (r *Repository) mirrorsUp(tag bool) []endpoint {
+	return slices.DeleteFunc(slices.Clone(r.route.mirrors), func(m endpoint) bool {
+		g := r.client.gateOf(m)
 		return tag && !m.tags || g.isDown() || g.pausing()
 	})
+}
+
+// mirroredByDigest tells whether a manifest that a tag names is better asked
+// for by its digest: there are mirrors, and only the origin may say what the
+// tag names. Mirrors are spared nothing by that, and origins much: Docker Hub
+// counts no HEAD against its limits, and zot as a mirror (sync, onDemand) has
+// no blob before it has been asked for a manifest that names it.
+func (r *Repository) mirroredByDigest() bool {
+	return len(r.route.mirrors) > 0 && !slices.Contains(r.actions, ActionPush) &&
+		len(r.mirrorsUp(true)) == 0 && len(r.mirrorsUp(false)) > 0
 }
 
 // mirrored makes one request at a mirror.

@@ -111,14 +111,23 @@ func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Des
 }
 
 // FetchReference opens the manifest that a tag or a digest names, with one
-// GET. The reader verifies itself and holds at most 4 MiB; the caller closes
-// it. Errors as for Resolve.
+// GET. Where the host has mirrors that do not resolve tags, it is one HEAD of
+// the origin, and one GET by digest of a mirror. The reader verifies itself and
+// holds at most 4 MiB; the caller closes it. Errors as for Resolve.
 func (r *Repository) FetchReference(ctx context.Context, reference string) (ocispec.Descriptor, io.ReadCloser, error) {
 	ref, err := r.object("fetch", reference)
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err
 	}
-	desc, rc, err := r.remote.FetchReference(ctx, ref.Object())
+	object := ref.Object()
+	if ref.Digest == "" && r.mirroredByDigest() {
+		named, err := r.remote.Resolve(ctx, object)
+		if err != nil {
+			return ocispec.Descriptor{}, nil, WrapError("fetch", ref, err)
+		}
+		object = named.Digest.String()
+	}
+	desc, rc, err := r.remote.FetchReference(ctx, object)
 	if err != nil {
 		return ocispec.Descriptor{}, nil, WrapError("fetch", ref, err)
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/portolan-oci/portolan/internal/limit"
 )
@@ -26,7 +28,9 @@ var tagPageSizes = []int{0, 1000, 100}
 // Tags calls fn with each page of the repository's tags, one GET a page, as
 // [TagLister] says: as the registry gives them, which may be all at once, and
 // as soon as each is there. A registry that refuses the first page, or whose
-// page has more than 4 MiB, is asked again for 1000 tags at a time, then 100.
+// page has more than 4 MiB, is asked again for 1000 tags at a time, then 100;
+// one that answers 404 to a last is asked for all tags, of which those after it
+// count.
 //
 // It matches ErrNotFound when there is no such repository. A list that goes on
 // at another host, or does not come to its end, is a *PageError; one of more
@@ -38,17 +42,34 @@ func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []strin
 	}
 	var own error
 	total := 0
-	err := names(engine{repo: r}, "tags", maxTagPages, tagPageSizes).each(ctx, first, func(tags []string) error {
+	page := func(tags []string) error {
 		if total += len(tags); total > maxTags {
 			return fmt.Errorf("%w of %d tags", limit.ErrExceeded, maxTags)
 		}
 		own = fn(tags)
 		return own
-	})
+	}
+	pages := names(engine{repo: r}, "tags", maxTagPages, tagPageSizes)
+	err := pages.each(ctx, first, page)
+	if last != "" && total == 0 && own == nil && statusOf(err) == http.StatusNotFound {
+		// zot knows no last but its tags, though one may be gone by now.
+		err = pages.each(ctx, r.listURL("tags/list"), func(tags []string) error {
+			if tags = after(last, tags); len(tags) == 0 {
+				return nil
+			}
+			return page(tags)
+		})
+	}
 	if own != nil {
 		return own
 	}
 	return WrapError("list tags", r.ref, err)
+}
+
+// after leaves those that come after last in the order of the OCI distribution
+// spec (1.1, Listing Tags).
+func after(last string, tags []string) []string {
+	return slices.DeleteFunc(tags, func(tag string) bool { return tag <= last })
 }
 
 // listURL is the address of a list of the repository, or of an object in it.

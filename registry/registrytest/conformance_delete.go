@@ -14,9 +14,9 @@ import (
 	"github.com/portolan-oci/portolan/registry"
 )
 
-// refusedToDelete makes the refusals that registries give for a delete the
-// outcome that they are.
-func refusedToDelete(err error) error {
+// refusedToWrite makes the refusals that registries give for a delete, or for
+// moving a tag, the outcome that they are.
+func refusedToWrite(err error) error {
 	if errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrUnauthorized) {
 		return unsupported("not with these credentials: %v", err)
 	}
@@ -36,7 +36,7 @@ func (t *trial) untag(ctx context.Context) error {
 		}
 	}
 	if err := t.repo.Untag(ctx, gone); err != nil {
-		return refusedToDelete(err)
+		return refusedToWrite(err)
 	}
 	if _, err := t.repo.Resolve(ctx, gone); !errors.Is(err, registry.ErrNotFound) {
 		return fmt.Errorf("the tag is still there: %w", orNil(err))
@@ -62,7 +62,7 @@ func (t *trial) deleteManifest(ctx context.Context) error {
 		return err
 	}
 	if err := t.repo.Delete(ctx, o.desc); err != nil {
-		return refusedToDelete(err)
+		return refusedToWrite(err)
 	}
 	if ok, err := t.repo.Exists(ctx, o.desc); ok || err != nil {
 		return fmt.Errorf("the manifest is still there: %t, %w", ok, orNil(err))
@@ -89,7 +89,7 @@ func (t *trial) cleanUp(ctx context.Context) error {
 	slices.Reverse(t.manifests) // an index before what it names: zot refuses the other way round
 	for _, desc := range t.manifests {
 		if err := t.repo.Delete(ctx, desc); err != nil && !errors.Is(err, registry.ErrNotFound) {
-			return refusedToDelete(fmt.Errorf("manifests stay: %w", err))
+			return refusedToWrite(fmt.Errorf("manifests stay: %w", err))
 		}
 	}
 	if left, err := t.leftTags(ctx); err != nil || len(left) > 0 {

@@ -50,6 +50,16 @@ func (t *trial) listTagsAfter(ctx context.Context) error {
 	if slices.Contains(all, t.tag("a")) {
 		return unsupported("the list begins anew, whatever tag it shall follow")
 	}
+	none := t.tag("a") + "-gone" // and before b, where there is an order
+	if all, err = t.tagsAfter(ctx, none); err != nil {
+		return fmt.Errorf("after what is no tag: %w", err)
+	}
+	if slices.Contains(all, t.tag("a")) {
+		return unsupported("the list begins anew after what is no tag")
+	}
+	if n := count(all, t.tag("b")); n != 1 {
+		return fmt.Errorf("after what is no tag, tag %s is listed %d times", t.tag("b"), n)
+	}
 	return nil
 }
 

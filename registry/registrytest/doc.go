@@ -45,12 +45,14 @@
 //	Uploads.MaxBody               413 and a page, as nginx
 //	Uploads.NoStatus, NoCancel    sessions that cannot be asked or ended
 //	Deletes.None, NoTags          405 UNSUPPORTED
+//	Deletes.InUse                 405 DENIED for what an index names
 //	Deletes.TagIsManifest         with a tag goes its manifest
 //	NoReferrers, Referrers        no referrers API: 404, 429, 303, a page
 //	NoMount                       every mount is an upload
 //	NoAPIVersion                  no Docker-Distribution-Api-Version
 //	Upstream, UpstreamPrefix      a pull-through cache
 //	StaleTags                     one that keeps tags as they came
+//	UpstreamWhole                 one without blobs until their manifest is asked for
 //
 // Server.Lose makes blobs disappear that HEAD still finds.
 //

@@ -79,6 +79,9 @@ type Options struct {
 	UpstreamPrefix string
 	// StaleTags lets an Upstream's tags stay as they came.
 	StaleTags bool
+	// UpstreamWhole fetches blobs with the manifest that names them, and none
+	// that is asked for before, as zot's sync on demand does.
+	UpstreamWhole bool
 }
 
 // storage tells whether there must be an object storage.

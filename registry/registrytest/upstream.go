@@ -3,6 +3,7 @@ package registrytest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -24,9 +25,9 @@ func (h *handler) pullThrough(req *http.Request, r route) {
 		path = "/v2/" + rest
 	}
 	switch {
-	case r.kind == "blobs":
+	case r.kind == "blobs" && !h.options.UpstreamWhole:
 		if _, err := h.mem.GetBlobRange(ctx, r.repository, digest.Digest(r.name), 0, 0); err != nil {
-			h.pullBlob(ctx, path, r)
+			h.pullBlob(ctx, path, r.repository, digest.Digest(r.name))
 		}
 	case r.kind == "manifests" && r.digestName():
 		if _, err := h.mem.ResolveManifest(ctx, r.repository, digest.Digest(r.name)); err != nil {
@@ -39,19 +40,34 @@ func (h *handler) pullThrough(req *http.Request, r route) {
 	}
 }
 
-func (h *handler) pullBlob(ctx context.Context, path string, r route) {
+func (h *handler) pullBlob(ctx context.Context, path, repository string, d digest.Digest) {
 	content, _, err := h.upstream(ctx, path)
 	if err != nil {
 		return
 	}
-	desc := ociregistry.Descriptor{MediaType: "application/octet-stream", Digest: digest.Digest(r.name), Size: int64(len(content))}
-	_, _ = h.mem.PushBlob(ctx, r.repository, desc, bytes.NewReader(content))
+	desc := ociregistry.Descriptor{MediaType: "application/octet-stream", Digest: d, Size: int64(len(content))}
+	_, _ = h.mem.PushBlob(ctx, repository, desc, bytes.NewReader(content))
+}
+
+// pullBlobs fetches what a manifest names, from beside it.
+func (h *handler) pullBlobs(ctx context.Context, path string, r route, manifest []byte) {
+	var m ocispec.Manifest
+	if json.Unmarshal(manifest, &m) != nil || m.Config.Digest == "" {
+		return
+	}
+	base := strings.TrimSuffix(path, "manifests/"+r.name)
+	for _, desc := range append(m.Layers, m.Config) {
+		h.pullBlob(ctx, base+"blobs/"+desc.Digest.String(), r.repository, desc.Digest)
+	}
 }
 
 func (h *handler) pullManifest(ctx context.Context, path string, r route, tag string) {
 	content, mediaType, err := h.upstream(ctx, path)
 	if err != nil || (tag == "" && digest.FromBytes(content).String() != r.name) {
 		return
+	}
+	if h.options.UpstreamWhole {
+		h.pullBlobs(ctx, path, r, content)
 	}
 	_, _ = h.mem.PushManifest(ctx, r.repository, tag, content, mediaType)
 	h.written(r.repository)
