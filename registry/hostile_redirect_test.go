@@ -91,3 +91,37 @@ func TestWritesAreNotRedirectedElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// A header is a secret: a redirect, or a token server's address, does not make
+// it travel in clear to a host that is spoken to by TLS.
+func TestHeadersDoNotTravelInClear(t *testing.T) {
+	for name, tc := range map[string]struct {
+		config registry.HostConfig
+		want   string
+	}{
+		"TLS":                             {registry.HostConfig{TLS: &registry.TLS{}}, ""},
+		"TLS and plain where it is asked": {registry.HostConfig{TLS: &registry.TLS{}, PlaintextCredentials: true}, "canary"},
+		"plain":                           {registry.HostConfig{PlainHTTP: true}, "canary"},
+		"loopback":                        {registry.HostConfig{}, "canary"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			corp, options, got := corporate(t, tc.config)
+			evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				http.Redirect(w, req, corp.URL+"/x", http.StatusTemporaryRedirect)
+			}))
+			defer evil.Close()
+			client, err := registry.NewClient(options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: strings.TrimPrefix(evil.URL, "http://"), Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo.FetchReference(t.Context(), "1.0.0")
+			if want := "GET /x " + tc.want; len(*got) != 1 || (*got)[0] != want {
+				t.Errorf("the host was sent %q, want %q", *got, want)
+			}
+		})
+	}
+}

@@ -149,9 +149,13 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 	if err != nil {
 		return refuse(req, err)
 	}
-	if e.config.UserAgent != "" || len(e.config.Header) > 0 {
+	header := e.config.Header
+	if req.URL.Scheme == "http" && !e.config.plainHTTP(req.URL.Host) && !e.config.PlaintextCredentials {
+		header = nil // what leads to a host of HTTPS by http:// does not show its secrets on the way
+	}
+	if e.config.UserAgent != "" || len(header) > 0 {
 		req = req.Clone(req.Context())
-		for name, values := range e.config.Header {
+		for name, values := range header {
 			req.Header[http.CanonicalHeaderKey(name)] = values
 		}
 		if e.config.UserAgent != "" {
