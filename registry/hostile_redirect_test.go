@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -121,6 +123,54 @@ func TestHeadersDoNotTravelInClear(t *testing.T) {
 			repo.FetchReference(t.Context(), "1.0.0")
 			if want := "GET /x " + tc.want; len(*got) != 1 || (*got)[0] != want {
 				t.Errorf("the host was sent %q, want %q", *got, want)
+			}
+		})
+	}
+}
+
+// A body that never comes must not be waited for where it does not count.
+func TestAnswersWhoseBodyNeverComes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status   int
+		location string
+		want     error
+	}{
+		"redirect":              {http.StatusTemporaryRedirect, "/elsewhere", registry.ErrNotFound},
+		"perhaps of a TLS port": {http.StatusBadRequest, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/elsewhere" {
+					w.WriteHeader(http.StatusNotFound)
+					return
+				}
+				if tc.location != "" {
+					w.Header().Set("Location", tc.location)
+				}
+				w.WriteHeader(tc.status)
+				w.(http.Flusher).Flush()
+				<-req.Context().Done()
+			}))
+			t.Cleanup(s.Close)
+			t.Cleanup(s.CloseClientConnections)
+			client, err := registry.NewClient(&registry.Options{Retry: registry.Retry{Attempts: 1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: strings.TrimPrefix(s.URL, "http://"), Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			_, rc, err := repo.FetchReference(ctx, "1.0.0")
+			if err == nil {
+				io.Copy(io.Discard, rc)
+				rc.Close()
+			}
+			if err == nil || ctx.Err() != nil || tc.want != nil && !errors.Is(err, tc.want) {
+				t.Errorf("error = %v", err)
 			}
 		})
 	}

@@ -173,7 +173,21 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 		}
 	}
 	resp.Body = &placed{resp.Body, leave}
+	if isRedirect(resp.StatusCode) {
+		// http.Client reads some of it before it goes on, and would wait for ever.
+		drain(resp.Body)
+		resp.Body = http.NoBody
+	}
 	return resp, nil
+}
+
+// isRedirect tells the statuses whose Location http.Client follows.
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
 }
 
 // controlled makes a transport like h whose every dial asks control first. Its
