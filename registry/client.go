@@ -171,7 +171,7 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 	if err != nil {
 		return nil, err
 	}
-	entry := c.hosts.lookup(apiHost(resource.Host))
+	entry := c.hosts.named(apiHost(resource.Host))
 	if entry.err != nil {
 		return nil, entry.err
 	}

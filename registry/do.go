@@ -71,6 +71,7 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 	if err := checkURL(req.URL); err != nil {
 		return fail(err)
 	}
+	c.hosts.named(req.URL.Host)
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Del("Authorization")
