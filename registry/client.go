@@ -60,8 +60,8 @@ type Client struct {
 	elsewhere     *elsewhere
 	chunking      *chunking
 	warned        *warnings
-	indexing      chan struct{} // holds one value while a list of referrers is being changed
-	known         *experience   // of this identity
+	indexing      *turns      // of those who change a list of referrers
+	known         *experience // of this identity
 }
 
 // NewClient makes a client. Options may be nil; they are copied. Aliases that
@@ -93,7 +93,7 @@ func NewClient(options *Options) (*Client, error) {
 		retry:         retry,
 		log:           o.Logger,
 		warned:        newWarnings(),
-		indexing:      make(chan struct{}, 1),
+		indexing:      new(turns),
 		known:         newExperience(),
 	}
 	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
@@ -172,7 +172,7 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 	if err != nil {
 		return nil, err
 	}
-	entry := c.hosts.lookup(apiHost(resource.Host))
+	entry := c.hosts.named(apiHost(resource.Host))
 	if entry.err != nil {
 		return nil, entry.err
 	}

@@ -40,7 +40,8 @@ type AuthHint struct {
 // the host's TLS, proxy and credential, which it answers basic and bearer
 // challenges with; with its user agent, which replaces that of req; and with
 // redirects, along which nothing that authenticates leaves the origin and none
-// leads from HTTPS to HTTP. Host is asked for under the name in the URL, and
+// leads from HTTPS to HTTP, nor one of a request that is no GET or HEAD to
+// another host. Host is asked for under the name in the URL, and
 // the URL's scheme is kept: http is plain HTTP because the caller wrote it, and
 // credentials are sent over it only as HostConfig.PlaintextCredentials says, or
 // to a loopback host.
@@ -72,6 +73,7 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 	if err := checkURL(req.URL); err != nil {
 		return fail(err)
 	}
+	c.hosts.named(req.URL.Host)
 	req = req.Clone(ctx)
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Del("Authorization")

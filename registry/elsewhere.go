@@ -73,7 +73,7 @@ func (e *elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
 // sendElsewhere makes one exchange with a host that a registry named: as the
 // host's own configuration says, and without any credential.
 func (c *Client) sendElsewhere(req *http.Request) (*http.Response, error) {
-	return c.exchangeOver(c.elsewhere, c.anonymous(req))
+	return c.exchangeOver(c.elsewhere, c.anonymous(req), checkRedirect)
 }
 
 // seeInternal returns a context whose requests tell, when one has used a

@@ -26,7 +26,7 @@ type route struct {
 
 // route finds the endpoints of a repository.
 func (c *Client) route(ref Reference) (route, error) {
-	entry := c.hosts.lookup(apiHost(ref.Host))
+	entry := c.hosts.named(apiHost(ref.Host))
 	if entry.err != nil {
 		return route{}, entry.err
 	}
@@ -66,7 +66,7 @@ func (c *Client) route(ref Reference) (route, error) {
 }
 
 func (c *Client) plainHTTP(host string) (bool, error) {
-	entry := c.hosts.lookup(apiHost(host))
+	entry := c.hosts.named(apiHost(host))
 	return entry.config.plainHTTP(host), entry.err
 }
 

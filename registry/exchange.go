@@ -21,11 +21,11 @@ const drainTimeout = 5 * time.Second
 
 // exchange makes one exchange, redirects included, and logs each hop.
 func (c *Client) exchange(req *http.Request) (*http.Response, error) {
-	return c.exchangeOver(c.hosts, req)
+	return c.exchangeOver(c.hosts, req, checkOwnRedirect)
 }
 
-func (c *Client) exchangeOver(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
-	client := http.Client{Transport: c.logged(transport), CheckRedirect: checkRedirect}
+func (c *Client) exchangeOver(transport http.RoundTripper, req *http.Request, check func(*http.Request, []*http.Request) error) (*http.Response, error) {
+	client := http.Client{Transport: c.logged(transport), CheckRedirect: check}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, redact.Error(err)
@@ -63,6 +63,21 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		req.Header.Del("Cookie")
 	}
 	return nil
+}
+
+// checkOwnRedirect is checkRedirect for requests to a host that was asked for.
+// What changes something stays there: a registry must not be able to let this
+// client write or delete at another host, with whatever that host's own
+// configuration says, or at one that only this machine can reach. Uploads go
+// elsewhere by their Location, see uploadSession.send.
+func checkOwnRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	toTLS := first.URL.Scheme == "http" && req.URL.Scheme == "https" && first.URL.Port()+req.URL.Port() == "" &&
+		first.URL.Hostname() == req.URL.Hostname()
+	if !isRead(first) && !sameOrigin(req.URL, first.URL) && !toTLS {
+		return fmt.Errorf("refused a redirect of a %s to another host, %s", first.Method, req.URL.Host)
+	}
+	return checkRedirect(req, via)
 }
 
 func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }

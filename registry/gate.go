@@ -36,6 +36,7 @@ type gate struct {
 	mu        sync.Mutex
 	until     time.Time // nobody asks before
 	down      time.Time // who has a choice asks elsewhere before
+	caught    time.Time // likewise: it gave wrong content
 	failures  int       // in a row
 	misnaming bool      // its digest headers are wrong
 }
@@ -158,7 +159,8 @@ func (g *gate) pausing() bool {
 }
 
 // failed and worked keep count of how the host fares; lied passes it over for
-// the longest time at once.
+// the longest time at once, whatever it answers in the meantime to those who
+// have asked it before.
 func (g *gate) failed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -175,13 +177,14 @@ func (g *gate) worked() {
 func (g *gate) lied() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.down = time.Now().Add(maxDown)
+	g.caught = time.Now().Add(maxDown)
 }
 
 func (g *gate) isDown() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return time.Now().Before(g.down)
+	now := time.Now()
+	return now.Before(g.down) || now.Before(g.caught)
 }
 
 // misnames tells whether the host is known to send wrong digests in headers, so

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -105,6 +106,8 @@ func speaksTLS(resp *http.Response) bool {
 	if resp.Request.Method == http.MethodHead {
 		return len(resp.Header) == 0
 	}
+	timer := time.AfterFunc(drainTimeout, func(body io.Closer) func() { return func() { body.Close() } }(resp.Body))
+	defer timer.Stop()
 	start, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
 	resp.Body = struct {
 		io.Reader

@@ -124,15 +124,15 @@ func (r *Repository) dropReferrer(ctx context.Context, subject, referrer digest.
 // editReferrers reads the list of a manifest's referrers, lets edit change it
 // and writes it, until edit finds it complete.
 func (r *Repository) editReferrers(ctx context.Context, subject digest.Digest, edit func(*ocispec.Index) (complete bool)) error {
-	// Within one client, updates take turns: racing each other, they would all
-	// take longer. Whoever waits, waits for its own context too.
-	select {
-	case r.client.indexing <- struct{}{}:
-		defer func() { <-r.client.indexing }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	// Within one client, updates of one list take turns: racing each other, they
+	// would all take longer. Whoever waits, waits for its own context too.
 	tag := ReferrersTag(subject)
+	at := r.route.origin
+	leave, err := r.client.indexing.take(ctx, apiHost(at.host)+"/"+at.repository+":"+tag)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for range maxIndexing {
 		start := time.Now()
 		index, err := r.referrersIndex(ctx, tag, subject)

@@ -23,9 +23,15 @@ const (
 	idlePerHost   = 16
 )
 
-// maxHosts bounds the hosts whose connections are kept: a registry that
-// redirects every request to another host must not fill the memory.
-const maxHosts = 512
+// maxHosts and maxStrangers bound the hosts whose connections and gates are
+// kept: those that callers name, and those that only answers lead to. A registry
+// that redirects every request to another host must not fill the memory, nor
+// take the place of the hosts that are meant: what is not kept has no limits and
+// no pauses.
+const (
+	maxHosts     = 4096
+	maxStrangers = 512
+)
 
 // hosts gives every dialled host its own http.Transport, so that one host's
 // client certificate, trust and proxy never reach another. Safe for
@@ -35,11 +41,13 @@ type hosts struct {
 	base      http.RoundTripper // replaces all of it when set
 	maxWait   time.Duration     // see Retry
 
-	mu   sync.Mutex
-	made map[string]hostEntry
+	mu        sync.Mutex
+	made      map[string]hostEntry
+	strangers int // of made
 }
 
 type hostEntry struct {
+	stranger  bool // no caller has named it
 	config    HostConfig
 	transport *http.Transport
 	gate      *gate
@@ -54,7 +62,28 @@ func (h *hosts) lookup(host string) hostEntry {
 	if ok {
 		return e
 	}
-	e = h.build(host)
+	return h.add(host, true)
+}
+
+// named is lookup for a host that a caller named.
+func (h *hosts) named(host string) hostEntry {
+	h.mu.Lock()
+	e, ok := h.made[host]
+	if ok && e.stranger {
+		e.stranger = false
+		h.made[host] = e
+		h.strangers--
+	}
+	h.mu.Unlock()
+	if ok {
+		return e
+	}
+	return h.add(host, false)
+}
+
+func (h *hosts) add(host string, stranger bool) hostEntry {
+	e := h.build(host)
+	e.stranger = stranger
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if other, ok := h.made[host]; ok {
@@ -62,10 +91,13 @@ func (h *hosts) lookup(host string) hostEntry {
 	}
 	switch {
 	case e.err != nil:
-	case len(h.made) >= maxHosts:
+	case stranger && h.strangers >= maxStrangers || len(h.made)-h.strangers >= maxHosts:
 		e.transport.DisableKeepAlives = true // used once, and forgotten
 	default:
 		h.made[host] = e
+		if stranger {
+			h.strangers++
+		}
 	}
 	return e
 }
@@ -149,9 +181,13 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 	if err != nil {
 		return refuse(req, err)
 	}
-	if e.config.UserAgent != "" || len(e.config.Header) > 0 {
+	header := e.config.Header
+	if req.URL.Scheme == "http" && !e.config.plainHTTP(req.URL.Host) && !e.config.PlaintextCredentials {
+		header = nil // what leads to a host of HTTPS by http:// does not show its secrets on the way
+	}
+	if e.config.UserAgent != "" || len(header) > 0 {
 		req = req.Clone(req.Context())
-		for name, values := range e.config.Header {
+		for name, values := range header {
 			req.Header[http.CanonicalHeaderKey(name)] = values
 		}
 		if e.config.UserAgent != "" {
@@ -169,7 +205,21 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 		}
 	}
 	resp.Body = &placed{resp.Body, leave}
+	if isRedirect(resp.StatusCode) {
+		// http.Client reads some of it before it goes on, and would wait for ever.
+		drain(resp.Body)
+		resp.Body = http.NoBody
+	}
 	return resp, nil
+}
+
+// isRedirect tells the statuses whose Location http.Client follows.
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
 }
 
 // controlled makes a transport like h whose every dial asks control first. Its
@@ -200,7 +250,7 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 		t, e.err = e.config.transport(c.control)
 		switch {
 		case e.err != nil:
-		case len(c.made) >= maxHosts:
+		case len(c.made) >= maxStrangers:
 			t.DisableKeepAlives = true
 		default:
 			c.made[req.URL.Host] = t

@@ -23,6 +23,9 @@ const (
 	// chunks, of which those that have arrived stay. A proxy that refuses a large
 	// body may close the connection before its 413 can be read.
 	brokenWhole = 2
+	// maxCrumbs is how many chunks a registry may take less than minProgress of:
+	// one that takes a byte each time would be sent a chart for each of its bytes.
+	maxCrumbs = 10
 )
 
 // chunkState is how a push stands with chunks (OCI distribution spec 1.1,
@@ -37,6 +40,7 @@ type chunkState struct {
 	trial    bool  // this push has not been refused: if chunks are, it goes whole
 	tried    bool  // chunks were refused
 	broken   int   // how often the whole has broken off
+	crumbs   int   // chunks of which next to nothing was taken
 }
 
 func (c *chunkState) on() bool { return c.size > 0 }
@@ -77,7 +81,12 @@ func (p *blobPush) sendChunk(ctx context.Context, off, end int64) error {
 	// A registry may take less than it was given. One that says anything else
 	// means nothing by it; if it does, it refuses the next chunk.
 	if n, ok := received(resp); ok && off < n && n < end {
-		p.chunks.off = n
+		if p.chunks.off = n; n-off < minProgress {
+			p.chunks.crumbs++
+		}
+		if p.chunks.crumbs > maxCrumbs {
+			return fmt.Errorf("%w: of a chunk of %d bytes it takes %d", errOddAnswer, end-off, n-off)
+		}
 	}
 	return p.session.follow(resp)
 }

@@ -16,8 +16,9 @@ import (
 const (
 	// maxWarning is the most of one warning, in bytes: a few sentences.
 	maxWarning = 512
-	// maxWarnings is how many different ones a client tells of: a registry that
-	// puts the time into them shall not fill the log.
+	// maxWarnings is how many different ones of a host a client tells of: a
+	// registry that puts the time into them shall not fill the log, nor silence
+	// the others.
 	maxWarnings = 64
 	// maxWarningHeader is what is looked at of one answer's headers, in bytes:
 	// the OCI distribution spec lets all its warnings have 4096.
@@ -30,11 +31,11 @@ type warnings struct {
 	seed maphash.Seed
 
 	mu   sync.Mutex
-	told map[uint64]bool
+	told map[string]map[uint64]bool // by host
 }
 
 func newWarnings() *warnings {
-	return &warnings{seed: maphash.MakeSeed(), told: map[uint64]bool{}}
+	return &warnings{seed: maphash.MakeSeed(), told: map[string]map[uint64]bool{}}
 }
 
 // tell logs the warnings of an answer, each text once (OCI distribution spec
@@ -43,11 +44,16 @@ func newWarnings() *warnings {
 func (w *warnings) tell(ctx context.Context, to *slog.Logger, resp *http.Response) {
 	for _, text := range parseWarnings(resp.Header["Warning"]) {
 		host := resp.Request.URL.Host
-		key := maphash.String(w.seed, host+" "+text)
+		key := maphash.String(w.seed, text)
 		w.mu.Lock()
-		news := !w.told[key] && len(w.told) < maxWarnings
+		told := w.told[host]
+		news := !told[key] && len(told) < maxWarnings && (told != nil || len(w.told) < maxHosts)
+		if news && told == nil {
+			told = map[uint64]bool{}
+			w.told[host] = told
+		}
 		if news {
-			w.told[key] = true
+			told[key] = true
 		}
 		w.mu.Unlock()
 		if news {

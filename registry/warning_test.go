@@ -1,6 +1,11 @@
 package registry
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode"
@@ -45,4 +50,33 @@ func FuzzParseWarnings(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What one registry writes into its warnings does not silence another one.
+func TestWarningsOfAnotherHost(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	w := newWarnings()
+	tell := func(host, text string) {
+		resp := &http.Response{Header: http.Header{"Warning": {`299 - "` + text + `"`}}, Request: &http.Request{URL: &url.URL{Host: host}}}
+		w.tell(t.Context(), logger, resp)
+	}
+	for i := range 2 * maxWarnings {
+		tell("noisy.example", fmt.Sprint("noise ", i))
+	}
+	if n := strings.Count(log.String(), "noise"); n != maxWarnings {
+		t.Errorf("%d warnings of one host are told, want %d", n, maxWarnings)
+	}
+	for range 2 {
+		tell("r.example", "the end is near")
+	}
+	if n := strings.Count(log.String(), "the end is near"); n != 1 {
+		t.Errorf("the warning of another host is told %d times, want once", n)
+	}
+	for i := range 2 * maxHosts {
+		tell(fmt.Sprint(i, ".example"), "noise")
+	}
+	if n := len(w.told); n > maxHosts {
+		t.Errorf("the warnings of %d hosts are remembered", n)
+	}
 }

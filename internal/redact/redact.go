@@ -29,26 +29,40 @@ func URL(u *url.URL) string {
 	c := *u
 	c.User = nil
 	c.RawFragment, c.Fragment = "", ""
-	if c.RawQuery != "" {
-		pairs := strings.Split(c.RawQuery, "&")
-		for i, pair := range pairs {
-			name, _, found := strings.Cut(pair, "=")
-			plain, err := url.QueryUnescape(name)
-			switch {
-			case err == nil && shown[plain]:
-			case found:
-				pairs[i] = name + "=REDACTED"
-			case name != "":
-				pairs[i] = "REDACTED"
-			}
-		}
-		c.RawQuery = strings.Join(pairs, "&")
-	}
+	c.RawQuery = query(c.RawQuery)
 	return c.String()
+}
+
+// shownValue is what the values of the parameters that are shown are made of.
+// Anything else may be another parameter that somebody's server reads there.
+var shownValue = regexp.MustCompile(`^[A-Za-z0-9 ._~:/,*@+-]*$`)
+
+func query(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	pairs := strings.Split(raw, "&")
+	for i, pair := range pairs {
+		name, value, found := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(name)
+		text, bad := url.QueryUnescape(value)
+		switch {
+		case err == nil && shown[plain] && bad == nil && shownValue.MatchString(text):
+		case found:
+			pairs[i] = name + "=REDACTED"
+		case name != "":
+			pairs[i] = "REDACTED"
+		}
+	}
+	return strings.Join(pairs, "&")
 }
 
 // links finds what looks like a URL within a text.
 var links = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>\x60]*[^\s"'<>\x60:,;.)]`)
+
+// relative finds the query of what looks like a URL without a scheme, as in
+// the errors of net/http about a Location.
+var relative = regexp.MustCompile(`\?[^\s"'<>\x60?]*=[^\s"'<>\x60]*[^\s"'<>\x60:,;.)]`)
 
 // Text makes a text of a peer, or about one, fit to be shown: URLs within it
 // as URL shows them, on one line, without characters that a terminal acts on,
@@ -67,6 +81,10 @@ func Text(s string, max int) string {
 			rest += "?REDACTED"
 		}
 		return scheme + "://" + rest
+	})
+	s = relative.ReplaceAllStringFunc(s, func(found string) string {
+		before, raw, _ := strings.Cut(found, "?")
+		return before + "?" + query(raw)
 	})
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {

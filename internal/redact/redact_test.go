@@ -20,6 +20,9 @@ func TestURL(t *testing.T) {
 		"https://s3.example/b?X-Amz-Signature=canary&digest=sha256:aa": "https://s3.example/b?X-Amz-Signature=REDACTED&digest=sha256:aa",
 		"https://s3.example/b?sc%6Fpe=a&s%69g=canary":                  "https://s3.example/b?sc%6Fpe=a&s%69g=REDACTED",
 		"https://r.example/v2/#access_token=canary":                    "https://r.example/v2/",
+		"https://s3.example/b?digest=a;sig=canary":                     "https://s3.example/b?digest=REDACTED",
+		"https://s3.example/b?scope=a%26sig=canary&n=%zz":              "https://s3.example/b?scope=REDACTED&n=REDACTED",
+		"https://r.example/t?scope=repository:a/b:pull,push&from=a/b":  "https://r.example/t?scope=repository:a/b:pull,push&from=a/b",
 	} {
 		u, err := url.Parse(in)
 		if err != nil {
@@ -36,7 +39,10 @@ func TestText(t *testing.T) {
 		"get https://u:canary@b.example/x?sig=canary: refused": "get https://b.example/x?sig=REDACTED: refused",
 		`parse "https://b.example/%zz?sig=canary": invalid`:    `parse "https://b.example/%zz?REDACTED": invalid`,
 		"https://b.example/x?canary":                           "https://b.example/x?REDACTED",
-		"\x1b]0;title\atwo\nlines\u009b31m\u202e":              "]0;titletwo lines31m",
+		`Location header "/b%zz?n=1&sig=canary": invalid`:      `Location header "/b%zz?n=1&sig=REDACTED": invalid`,
+		`parse "//b.example/%zz?sig=canary": invalid`:          `parse "//b.example/%zz?sig=REDACTED": invalid`,
+		"is it? a=b": "is it? a=b",
+		"\x1b]0;title\atwo\nlines\u009b31m\u202e": "]0;titletwo lines31m",
 		"plain": "plain",
 	} {
 		if got := redact.Text(in, 200); got != want {
