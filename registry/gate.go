@@ -30,6 +30,7 @@ const (
 type gate struct {
 	host       string              // as in references
 	all, reads *semaphore.Weighted // nil: no limit
+	tokens     *semaphore.Weighted // those of requests for tokens; nil: no limit
 	rate       *rate.Limiter       // nil: no limit
 	maxWait    time.Duration
 
@@ -46,6 +47,9 @@ func newGate(host string, c HostConfig, maxWait time.Duration) *gate {
 		// An upload may read its content from the same host, so that reads must
 		// not take every place.
 		g.all, g.reads = semaphore.NewWeighted(n), semaphore.NewWeighted(max(n-1, 1))
+		// A token is asked for by a request whose content may be one of the
+		// bodies that hold all places.
+		g.tokens = semaphore.NewWeighted(n)
 	}
 	if c.RequestsPerSecond > 0 {
 		g.rate = rate.NewLimiter(rate.Limit(c.RequestsPerSecond), max(int(c.RequestsPerSecond), 1))
@@ -65,6 +69,13 @@ type resumedKey struct{}
 // upload that waits for what it brings.
 func resumed(ctx context.Context) context.Context {
 	return context.WithValue(ctx, resumedKey{}, true)
+}
+
+type forTokenKey struct{}
+
+// forToken marks a request to a token server, which others wait for.
+func forToken(ctx context.Context) context.Context {
+	return context.WithValue(ctx, forTokenKey{}, true)
 }
 
 // enter waits for a place, for the rate and for the end of a pause, and returns
@@ -87,8 +98,12 @@ func (g *gate) enter(req *http.Request) (leave func(), err error) {
 		}
 		return err
 	}
-	if ctx.Value(resumedKey{}) == nil {
-		if req.Method == http.MethodGet || req.Method == http.MethodHead {
+	switch {
+	case ctx.Value(forTokenKey{}) != nil:
+		err = take(g.tokens)
+	case ctx.Value(resumedKey{}) != nil:
+	default:
+		if isRead(req) {
 			err = take(g.reads)
 		}
 		if err == nil {
