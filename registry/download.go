@@ -88,7 +88,7 @@ func (d *download) open() (io.ReadCloser, error) {
 		return nil, err
 	}
 	d.sources = append(slices.DeleteFunc(d.sources, func(ep endpoint) bool { return ep == a.from }), a.from)
-	d.whole = a.response.ContentLength >= 0
+	d.whole = a.response.ContentLength >= 0 && a.response.StatusCode == http.StatusOK // a range may be less than was asked for
 	body := stallGuard(a.response.Body)
 	d.mu.Lock()
 	defer d.mu.Unlock()
