@@ -79,11 +79,16 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 		if err == nil {
 			return resp, nil
 		}
-		if !isRead(req) {
+		if !isRead(req) || !replayable(req) {
 			return fail(err)
 		}
 		if err := attempts.again(ctx, err); err != nil {
 			return fail(err)
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return fail(err)
+			}
 		}
 	}
 }

@@ -166,6 +166,19 @@ func isTransient(err error) bool {
 	return isBroken(err) || errors.Is(err, io.EOF) || isHTTP2Error(err)
 }
 
+// mayHaveActed tells failures after which the registry may have done what it
+// was asked from refusals and from requests that never came to it.
+func mayHaveActed(err error) bool {
+	if e, ok := errors.AsType[*answerError](err); ok {
+		return e.response.StatusCode >= 500
+	}
+	if _, ok := errors.AsType[*auth.Error](err); ok {
+		return false
+	}
+	e, ok := errors.AsType[*net.OpError](err)
+	return !ok || e.Op != "dial"
+}
+
 // isHTTP2Error recognises the failures of HTTP/2 connections, whose types
 // net/http keeps to itself.
 func isHTTP2Error(err error) bool {
