@@ -37,6 +37,7 @@ type gate struct {
 	mu        sync.Mutex
 	until     time.Time // nobody asks before
 	down      time.Time // who has a choice asks elsewhere before
+	distrust  time.Time // likewise, however well it answers
 	failures  int       // in a row
 	misnaming bool      // its digest headers are wrong
 }
@@ -172,12 +173,17 @@ func (g *gate) pausing() bool {
 	return time.Now().Before(g.until)
 }
 
-// failed and worked keep count of how the host fares; lied passes it over for
-// the longest time at once.
+// failed and worked keep count of how the host fares; what fails of many
+// requests that were under way is one failure. lied passes it over for the
+// longest time at once, which no later answer ends: its start proves nothing.
 func (g *gate) failed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.down = time.Now().Add(min(minDown<<min(g.failures, 10), maxDown))
+	now := time.Now()
+	if now.Before(g.down) {
+		return
+	}
+	g.down = now.Add(min(minDown<<min(g.failures, 10), maxDown))
 	g.failures++
 }
 
@@ -190,13 +196,14 @@ func (g *gate) worked() {
 func (g *gate) lied() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.down = time.Now().Add(maxDown)
+	g.distrust = time.Now().Add(maxDown)
 }
 
 func (g *gate) isDown() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return time.Now().Before(g.down)
+	now := time.Now()
+	return now.Before(g.down) || now.Before(g.distrust)
 }
 
 // misnames tells whether the host is known to send wrong digests in headers, so
