@@ -157,7 +157,7 @@ func isTransient(err error) bool {
 	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected),
-		errors.Is(err, limit.ErrExceeded), isLocal(err), isTrustError(err):
+		errors.Is(err, limit.ErrExceeded), errors.Is(err, auth.ErrRealmRefused), isLocal(err), isTrustError(err):
 		return false
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
@@ -222,8 +222,8 @@ func isTrustError(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
-	_, alert := errors.AsType[tls.AlertError](err)
-	return alert
+	e, ok := errors.AsType[*net.OpError](err)
+	return ok && e.Op == "remote error" // crypto/tls keeps the type of alerts to itself
 }
 
 // answerError is an answer that is an error, with what it says of when to come
