@@ -65,23 +65,25 @@ func (c HostConfig) concurrent() int {
 
 type resumedKey struct{}
 
-// resumed marks the request that takes up a broken download: its place is that
-// of the broken connection, which it must not queue for. It could wait for an
-// upload that waits for what it brings.
+// resumed marks the request that takes up a broken download or upload: its
+// place is that of the broken connection, which it must not queue for. It could
+// wait for an upload that waits for what it brings.
 func resumed(ctx context.Context) context.Context {
 	return context.WithValue(ctx, resumedKey{}, true)
 }
 
 type forTokenKey struct{}
 
-// forToken marks a request to a token server, which others wait for.
+// forToken marks a request to a token server, which others wait for. It does
+// not sit where the download does that it is made for.
 func forToken(ctx context.Context) context.Context {
-	return context.WithValue(ctx, forTokenKey{}, true)
+	return context.WithValue(withSeat(ctx, nil), forTokenKey{}, true)
 }
 
 // enter waits for a place, for the rate and for the end of a pause, and returns
-// what gives the place back; that may be called more than once.
-func (g *gate) enter(req *http.Request) (leave func(), err error) {
+// what gives the place back; that may be called more than once. beside tells
+// that a download goes on beside those that have a place: its own was elsewhere.
+func (g *gate) enter(req *http.Request) (leave func(), beside bool, err error) {
 	ctx := req.Context()
 	var held []*semaphore.Weighted
 	leave = sync.OnceFunc(func() {
@@ -103,6 +105,13 @@ func (g *gate) enter(req *http.Request) (leave func(), err error) {
 	case ctx.Value(forTokenKey{}) != nil:
 		err = take(g.tokens)
 	case ctx.Value(resumedKey{}) != nil:
+		if s := seatOf(ctx); s != nil {
+			if kept := s.take(g); kept != nil {
+				leave = kept
+			} else {
+				beside = true
+			}
+		}
 	default:
 		if isRead(req) {
 			err = take(g.reads)
@@ -121,9 +130,9 @@ func (g *gate) enter(req *http.Request) (leave func(), err error) {
 	}
 	if err != nil {
 		leave()
-		return nil, err
+		return nil, false, err
 	}
-	return leave, nil
+	return leave, beside, nil
 }
 
 // pause waits until the host may be asked again, unless that is after the

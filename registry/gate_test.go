@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,5 +91,60 @@ func TestTokensDoNotWaitForTheirChallenge(t *testing.T) {
 	repo := gateRepository(t, gateClient(t, nil), strings.TrimPrefix(s.URL, "http://"), "a")
 	if _, _, err := repo.FetchReference(ctx, "1"); ctx.Err() != nil {
 		t.Error(err)
+	}
+}
+
+// Two copies within a host share two places. When the first one's download
+// breaks, the second, which waits for a place to read, must not take its place
+// and its connection: the first upload would wait for it for ever.
+func TestDownloadKeepsItsPlace(t *testing.T) {
+	content := filler(8 << 20)
+	var gets atomic.Int64
+	breaks := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch req.Method {
+		case http.MethodGet:
+			if gets.Add(1) == 1 {
+				w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+				w.Write(content[:1<<20])
+				w.(http.Flusher).Flush()
+				<-breaks
+				panic(http.ErrAbortHandler)
+			}
+			http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(content))
+		case http.MethodPost:
+			w.Header().Set("Location", req.URL.Path+"1")
+			w.WriteHeader(http.StatusAccepted)
+		case http.MethodPut:
+			if n, _ := io.Copy(io.Discard, req.Body); n == int64(len(content)) {
+				w.WriteHeader(http.StatusCreated)
+			}
+		}
+	}))
+	defer s.Close()
+	client := gateClient(t, nil)
+	host := strings.TrimPrefix(s.URL, "http://")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan error, 2)
+	copyTo := func(name string) {
+		rc, err := gateRepository(t, client, host, "from").Fetch(ctx, gateDescriptor(content))
+		if err == nil {
+			err = gateRepository(t, client, host, name).Push(ctx, gateDescriptor(content), rc)
+			rc.Close()
+		}
+		done <- err
+	}
+	go copyTo("one")
+	for gets.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	go copyTo("two")
+	time.Sleep(100 * time.Millisecond) // the second waits, at the latest when the first breaks
+	close(breaks)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -42,6 +42,7 @@ type hosts struct {
 type hostEntry struct {
 	config    HostConfig
 	transport *http.Transport
+	beside    *http.Transport // for what goes on without a place, and must not wait for a connection either
 	gate      *gate
 	err       error
 }
@@ -64,6 +65,7 @@ func (h *hosts) lookup(host string) hostEntry {
 	case e.err != nil:
 	case len(h.made) >= maxHosts:
 		e.transport.DisableKeepAlives = true // used once, and forgotten
+		e.beside.DisableKeepAlives = true
 	default:
 		h.made[host] = e
 	}
@@ -80,6 +82,10 @@ func (h *hosts) build(host string) hostEntry {
 	}
 	if e.err == nil {
 		e.transport, e.err = e.config.transport(nil)
+	}
+	if e.err == nil {
+		e.beside = e.transport.Clone()
+		e.beside.MaxConnsPerHost = 0
 	}
 	if e.err != nil {
 		e.err = fmt.Errorf("configuration of host %s: %w", configName(host), e.err)
@@ -145,9 +151,12 @@ func refuse(req *http.Request, err error) (*http.Response, error) {
 // send makes one request to the host, when it is its turn. What the host alone
 // may see is put in here, beneath redirects, so that it goes nowhere else.
 func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-	leave, err := e.gate.enter(req)
+	leave, beside, err := e.gate.enter(req)
 	if err != nil {
 		return refuse(req, err)
+	}
+	if beside && next == e.transport {
+		next = e.beside
 	}
 	if e.config.UserAgent != "" || len(e.config.Header) > 0 {
 		req = req.Clone(req.Context())
@@ -168,7 +177,7 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 			e.gate.leaveAlone(d)
 		}
 	}
-	resp.Body = &placed{resp.Body, leave}
+	resp.Body = &placed{resp.Body, seatOf(req.Context()).leaving(e.gate, resp, leave)}
 	return resp, nil
 }
 
