@@ -131,7 +131,14 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
-	return c.logged(c.hosts.controlled(control))
+	return c.logged(tokenTransport{c.hosts.controlled(control)})
+}
+
+// tokenTransport marks what it sends as requests for tokens, see gate.
+type tokenTransport struct{ next http.RoundTripper }
+
+func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.next.RoundTrip(req.WithContext(forToken(req.Context())))
 }
 
 // With returns a client with another identity that shares connections and

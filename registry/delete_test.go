@@ -102,6 +102,30 @@ func TestUntag(t *testing.T) {
 
 // TestDeleteWhereThatIsRefused: what registries say that delete nothing, or
 // not this, and an answer that only looks like success.
+// A 404 after a failure means that the attempt before has deleted, if that can
+// have been so.
+func TestUntagThatIsTriedAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault registrytest.Faults
+		found bool
+	}{
+		{"the answer is lost", registrytest.Faults{Cut: true}, true},
+		{"a gateway gave up", registrytest.Faults{Status: http.StatusGatewayTimeout}, true},
+		{"too many requests", registrytest.Faults{Status: http.StatusTooManyRequests}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := server(t, nil)
+			repo := repository(t, s, nil)
+			tc.fault.Times = 1
+			s.SetFaults(&tc.fault)
+			if err := repo.Untag(t.Context(), "gone"); errors.Is(err, registry.ErrNotFound) == tc.found {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+}
+
 func TestDeleteWhereThatIsRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

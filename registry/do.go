@@ -83,11 +83,16 @@ func (c *Client) Do(ctx context.Context, req *http.Request, hint AuthHint) (*htt
 			c.goOn(req, hint, resp, attempts)
 			return resp, nil
 		}
-		if !isRead(req) {
+		if !isRead(req) || !replayable(req) {
 			return fail(err)
 		}
 		if err := attempts.again(ctx, err); err != nil {
 			return fail(err)
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return fail(err)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,5 +261,38 @@ func TestDoRefuses(t *testing.T) {
 	_, err := ask(t, client, strings.Replace(secure.URL, "https", "http", 1), registry.AuthHint{})
 	if !errors.Is(err, registry.ErrUnavailable) || !strings.Contains(err.Error(), "speaks TLS") {
 		t.Errorf("plain HTTP to a TLS port: %v", err)
+	}
+}
+
+// A body that cannot be read again is sent once, whatever the method.
+func TestDoSendsABodyOnce(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		var got []string
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			body, _ := io.ReadAll(req.Body)
+			if got = append(got, string(body)); len(got) == 1 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		defer s.Close()
+		client, err := registry.NewClient(impatient(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequest(http.MethodGet, s.URL+"/search", strings.NewReader("query"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"query", "query"}
+		if !again {
+			req.GetBody, req.ContentLength, want = nil, -1, want[:1]
+		}
+		resp, err := client.Do(t.Context(), req, registry.AuthHint{})
+		if err == nil {
+			resp.Body.Close()
+		}
+		if (err == nil) != again || !slices.Equal(got, want) {
+			t.Errorf("can be read again: %v: %q came, %v", again, got, err)
+		}
 	}
 }

@@ -32,6 +32,7 @@ type download struct {
 	cancel   context.CancelFunc
 	desc     ocispec.Descriptor
 	attempts *attempts
+	seat     seat
 
 	offset  int64
 	brokeAt int64      // where it was broken off last
@@ -52,9 +53,10 @@ const minProgress = 64 << 10
 func (r *Repository) download(ctx context.Context, desc ocispec.Descriptor) (*download, error) {
 	d := &download{engine: engine{repo: r}, desc: desc, attempts: r.client.newAttempts()}
 	d.attempts.about = r.ref.WithDigest(desc.Digest)
-	d.ctx, d.cancel = context.WithCancel(ctx)
+	d.ctx, d.cancel = context.WithCancel(withSeat(ctx, &d.seat))
 	if _, err := d.open(); err != nil {
 		d.cancel()
+		d.seat.end()
 		return nil, err
 	}
 	return d, nil
@@ -88,7 +90,7 @@ func (d *download) open() (io.ReadCloser, error) {
 		return nil, err
 	}
 	d.sources = append(slices.DeleteFunc(d.sources, func(ep endpoint) bool { return ep == a.from }), a.from)
-	d.whole = a.response.ContentLength >= 0
+	d.whole = a.response.ContentLength >= 0 && a.response.StatusCode == http.StatusOK // a range may be less than was asked for
 	body := stallGuard(a.response.Body)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -157,6 +159,9 @@ func (d *download) Read(p []byte) (int, error) {
 		}
 		from := d.sources[len(d.sources)-1]
 		ended := err == io.EOF && (d.offset >= d.desc.Size || d.whole && !from.mirror)
+		if ended {
+			d.seat.end()
+		}
 		if err == nil || ended {
 			return n, err
 		}
@@ -216,6 +221,7 @@ func (d *download) lied(err error) (mirror string) {
 // Close implements io.Closer.
 func (d *download) Close() error {
 	d.cancel()
+	defer d.seat.end()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true

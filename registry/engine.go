@@ -41,10 +41,10 @@ func (e engine) do(req *http.Request, attempts *attempts) (answered, error) {
 	if attempts.about.IsZero() {
 		attempts.about = e.repo.ref
 	}
-	for first := true; ; first = false {
+	for acted := false; ; {
 		a, err := e.anywhere(attempts.mark(req))
 		if err == nil {
-			if !first && req.Method == http.MethodDelete && a.response.StatusCode == http.StatusNotFound {
+			if acted && req.Method == http.MethodDelete && a.response.StatusCode == http.StatusNotFound {
 				a.response.StatusCode = http.StatusAccepted // an attempt before has done it
 			}
 			if e.seen != nil {
@@ -52,10 +52,10 @@ func (e engine) do(req *http.Request, attempts *attempts) (answered, error) {
 			}
 			return a, nil
 		}
-		replayable := req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
-		if !replayable {
+		if !replayable(req) {
 			return answered{}, err
 		}
+		acted = acted || mayHaveActed(err)
 		if err := attempts.again(req.Context(), err); err != nil {
 			return answered{}, err
 		}
@@ -217,6 +217,11 @@ func (e engine) hint(ep endpoint, req *http.Request) auth.Hint {
 		scopes = append(scopes, auth.RepositoryScope(from, ActionPull))
 	}
 	return auth.Hint{Resource: auth.Resource{Host: ep.host, Path: ep.repository}, Scopes: scopes}
+}
+
+// replayable tells whether a request can be made again.
+func replayable(req *http.Request) bool {
+	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 }
 
 func isRead(req *http.Request) bool {

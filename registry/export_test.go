@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -40,3 +41,11 @@ func Follow(r *Repository, location string) (at *url.URL, home bool, err error) 
 
 // WithAttempt shows tests how the log tells attempts apart.
 func WithAttempt(ctx context.Context, n int) context.Context { return withAttempt(ctx, n) }
+
+// MirrorDown shows tests for how long a mirror is passed over.
+func MirrorDown(r *Repository) time.Duration {
+	g := r.client.gateOf(r.route.mirrors[0])
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(time.Until(g.down), time.Until(g.distrust), 0)
+}

@@ -30,13 +30,14 @@ const (
 type gate struct {
 	host       string              // as in references
 	all, reads *semaphore.Weighted // nil: no limit
+	tokens     *semaphore.Weighted // those of requests for tokens; nil: no limit
 	rate       *rate.Limiter       // nil: no limit
 	maxWait    time.Duration
 
 	mu        sync.Mutex
 	until     time.Time // nobody asks before
 	down      time.Time // who has a choice asks elsewhere before
-	caught    time.Time // likewise: it gave wrong content
+	distrust  time.Time // likewise, however well it answers
 	failures  int       // in a row
 	misnaming bool      // its digest headers are wrong
 }
@@ -47,6 +48,9 @@ func newGate(host string, c HostConfig, maxWait time.Duration) *gate {
 		// An upload may read its content from the same host, so that reads must
 		// not take every place.
 		g.all, g.reads = semaphore.NewWeighted(n), semaphore.NewWeighted(max(n-1, 1))
+		// A token is asked for by a request whose content may be one of the
+		// bodies that hold all places.
+		g.tokens = semaphore.NewWeighted(n)
 	}
 	if c.RequestsPerSecond > 0 {
 		g.rate = rate.NewLimiter(rate.Limit(c.RequestsPerSecond), max(int(c.RequestsPerSecond), 1))
@@ -61,16 +65,25 @@ func (c HostConfig) concurrent() int {
 
 type resumedKey struct{}
 
-// resumed marks the request that takes up a broken download: its place is that
-// of the broken connection, which it must not queue for. It could wait for an
-// upload that waits for what it brings.
+// resumed marks the request that takes up a broken download or upload: its
+// place is that of the broken connection, which it must not queue for. It could
+// wait for an upload that waits for what it brings.
 func resumed(ctx context.Context) context.Context {
 	return context.WithValue(ctx, resumedKey{}, true)
 }
 
+type forTokenKey struct{}
+
+// forToken marks a request to a token server, which others wait for. It does
+// not sit where the download does that it is made for.
+func forToken(ctx context.Context) context.Context {
+	return context.WithValue(withSeat(ctx, nil), forTokenKey{}, true)
+}
+
 // enter waits for a place, for the rate and for the end of a pause, and returns
-// what gives the place back; that may be called more than once.
-func (g *gate) enter(req *http.Request) (leave func(), err error) {
+// what gives the place back; that may be called more than once. beside tells
+// that a download goes on beside those that have a place: its own was elsewhere.
+func (g *gate) enter(req *http.Request) (leave func(), beside bool, err error) {
 	ctx := req.Context()
 	var held []*semaphore.Weighted
 	leave = sync.OnceFunc(func() {
@@ -88,8 +101,19 @@ func (g *gate) enter(req *http.Request) (leave func(), err error) {
 		}
 		return err
 	}
-	if ctx.Value(resumedKey{}) == nil {
-		if req.Method == http.MethodGet || req.Method == http.MethodHead {
+	switch {
+	case ctx.Value(forTokenKey{}) != nil:
+		err = take(g.tokens)
+	case ctx.Value(resumedKey{}) != nil:
+		if s := seatOf(ctx); s != nil {
+			if kept := s.take(g); kept != nil {
+				leave = kept
+			} else {
+				beside = true
+			}
+		}
+	default:
+		if isRead(req) {
 			err = take(g.reads)
 		}
 		if err == nil {
@@ -106,9 +130,9 @@ func (g *gate) enter(req *http.Request) (leave func(), err error) {
 	}
 	if err != nil {
 		leave()
-		return nil, err
+		return nil, false, err
 	}
-	return leave, nil
+	return leave, beside, nil
 }
 
 // pause waits until the host may be asked again, unless that is after the
@@ -158,13 +182,17 @@ func (g *gate) pausing() bool {
 	return time.Now().Before(g.until)
 }
 
-// failed and worked keep count of how the host fares; lied passes it over for
-// the longest time at once, whatever it answers in the meantime to those who
-// have asked it before.
+// failed and worked keep count of how the host fares; what fails of many
+// requests that were under way is one failure. lied passes it over for the
+// longest time at once, which no later answer ends: its start proves nothing.
 func (g *gate) failed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.down = time.Now().Add(min(minDown<<min(g.failures, 10), maxDown))
+	now := time.Now()
+	if now.Before(g.down) {
+		return
+	}
+	g.down = now.Add(min(minDown<<min(g.failures, 10), maxDown))
 	g.failures++
 }
 
@@ -177,14 +205,14 @@ func (g *gate) worked() {
 func (g *gate) lied() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.caught = time.Now().Add(maxDown)
+	g.distrust = time.Now().Add(maxDown)
 }
 
 func (g *gate) isDown() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	return now.Before(g.down) || now.Before(g.caught)
+	return now.Before(g.down) || now.Before(g.distrust)
 }
 
 // misnames tells whether the host is known to send wrong digests in headers, so

@@ -43,7 +43,8 @@ type HostConfig struct {
 	// wait for itself: 1 is an error. Zero: 16. Negative: no limit.
 	//
 	// A body that a caller leaves open holds its place. A download that is
-	// taken up after a broken connection takes that one's place.
+	// taken up after a broken connection takes that one's place. Requests for
+	// tokens, which all others may wait for, have as many places of their own.
 	MaxConcurrent int
 	// RequestsPerSecond is how many requests this host is sent a second, in
 	// bursts of at most a second's worth. Zero: no limit.

@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -260,6 +262,72 @@ func TestDeadMirrorIsRemembered(t *testing.T) {
 	}
 	if n := len(f.mirrors[0].Requests()); n > 2 { // net/http itself asks again over a connection that was idle
 		t.Errorf("the dead mirror was asked %d times", n)
+	}
+}
+
+// A mirror that is restarted breaks all that is under way: that is one failure.
+func TestMirrorIsBackSoon(t *testing.T) {
+	f := newFleet(t, 10, &registrytest.Options{})
+	const many = 12
+	var asked sync.WaitGroup
+	asked.Add(many)
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked.Done()
+		asked.Wait()
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer broken.Close()
+	repo := repository(t, f.origin, &registry.Options{Hosts: func(host string) (c registry.HostConfig, err error) {
+		if host == f.origin.Host {
+			c.Mirrors = []registry.Mirror{{Host: strings.TrimPrefix(broken.URL, "http://")}}
+		}
+		return c, nil
+	}})
+	var all sync.WaitGroup
+	for range many {
+		all.Go(func() {
+			if _, err := fetchAll(t.Context(), repo, f.layer); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if d := registry.MirrorDown(repo); d == 0 || d > 5*time.Second {
+		t.Errorf("passed over for %s", d)
+	}
+}
+
+// What a mirror answers while it is found to lie says nothing for it.
+func TestMirrorThatLiesStaysPassedOver(t *testing.T) {
+	f := newFleet(t, 2<<20, &registrytest.Options{})
+	repo := f.repo(t, nil)
+	late, answer := make(chan struct{}), make(chan struct{})
+	f.mirrors[0].SetFaults(&registrytest.Faults{Match: registrytest.Blobs, Corrupt: true})
+	rc, err := repo.Fetch(t.Context(), f.layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	arrived := sync.OnceFunc(func() { close(late) })
+	f.mirrors[0].SetFaults(&registrytest.Faults{Match: func(*http.Request) bool { arrived(); <-answer; return false }})
+	done := make(chan error)
+	go func() {
+		other, err := repo.Fetch(t.Context(), f.layer)
+		if err == nil {
+			err = other.Close()
+		}
+		done <- err
+	}()
+	<-late
+	if _, err := io.Copy(io.Discard, rc); !registry.FromMirror(err) {
+		t.Fatal(err)
+	}
+	close(answer)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if registry.MirrorDown(repo) == 0 {
+		t.Error("the mirror is asked again")
 	}
 }
 

@@ -20,8 +20,9 @@ type observerKey struct{}
 
 // Observe returns a context whose operations tell fn of each answer that
 // they rest on, and of each mirror that lied. fn is called from the goroutines
-// that read, one call at a time for each operation. It is for results that say
-// where they come from; an observer does not change what is done.
+// that read, concurrently where an operation reads several contents at once. It
+// is for results that say where they come from; an observer does not change
+// what is done.
 func Observe(ctx context.Context, fn func(Answer)) context.Context {
 	if outer, ok := ctx.Value(observerKey{}).(func(Answer)); ok {
 		inner := fn

@@ -157,13 +157,26 @@ func isTransient(err error) bool {
 	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected),
-		errors.Is(err, limit.ErrExceeded), isLocal(err), isTrustError(err):
+		errors.Is(err, limit.ErrExceeded), errors.Is(err, auth.ErrRealmRefused), isLocal(err), isTrustError(err):
 		return false
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return !e.IsNotFound
 	}
 	return isBroken(err) || errors.Is(err, io.EOF) || isHTTP2Error(err)
+}
+
+// mayHaveActed tells failures after which the registry may have done what it
+// was asked from refusals and from requests that never came to it.
+func mayHaveActed(err error) bool {
+	if e, ok := errors.AsType[*answerError](err); ok {
+		return e.response.StatusCode >= 500
+	}
+	if _, ok := errors.AsType[*auth.Error](err); ok {
+		return false
+	}
+	e, ok := errors.AsType[*net.OpError](err)
+	return !ok || e.Op != "dial"
 }
 
 // isHTTP2Error recognises the failures of HTTP/2 connections, whose types
@@ -215,9 +228,8 @@ func isTrustError(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
-	// An alert that the server sent; tls.AlertError is QUIC's alone.
 	e, ok := errors.AsType[*net.OpError](err)
-	return ok && e.Op == "remote error"
+	return ok && e.Op == "remote error" // crypto/tls keeps the type of alerts to itself
 }
 
 // answerError is an answer that is an error, with what it says of when to come

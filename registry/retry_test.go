@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/registry"
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
@@ -135,6 +137,38 @@ func TestDownloadThatCannotGoOn(t *testing.T) {
 		}
 	})
 }
+
+// What is refused for what it is stays refused: nobody waits for it.
+func TestWhatIsNotTriedAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		serve  *registrytest.Options
+		config registry.HostConfig
+		want   error
+	}{
+		{"an alert of TLS", &registrytest.Options{ClientCAs: x509.NewCertPool()}, registry.HostConfig{TLS: &registry.TLS{InsecureSkipVerify: true}}, registry.ErrUnavailable},
+		{"a token server where none may be", nil, registry.HostConfig{}, auth.ErrRealmRefused},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := server(t, tc.serve)
+			s.SetFaults(&registrytest.Faults{Status: http.StatusUnauthorized,
+				Header: http.Header{"Www-Authenticate": {`Bearer realm="https://169.254.169.254/token",service="x"`}}})
+			repo := repository(t, s, &registry.Options{Retry: registry.Retry{Wait: time.Minute},
+				Hosts: func(string) (registry.HostConfig, error) { return tc.config, nil }})
+			ctx, cancel := context.WithTimeout(registry.WithProgress(t.Context(), noSteps{t}), 20*time.Second)
+			defer cancel()
+			if _, err := repo.Resolve(ctx, "1"); !errors.Is(err, tc.want) {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+}
+
+// noSteps fails where something is waited for.
+type noSteps struct{ t *testing.T }
+
+func (noSteps) Moved(registry.Transfer)      {}
+func (n noSteps) Stepped(step registry.Step) { n.t.Error(step) }
 
 func TestRateLimit(t *testing.T) {
 	for _, tc := range []struct {

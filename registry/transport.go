@@ -50,6 +50,7 @@ type hostEntry struct {
 	stranger  bool // no caller has named it
 	config    HostConfig
 	transport *http.Transport
+	beside    *http.Transport // for what goes on without a place, and must not wait for a connection either
 	gate      *gate
 	err       error
 }
@@ -93,6 +94,7 @@ func (h *hosts) add(host string, stranger bool) hostEntry {
 	case e.err != nil:
 	case stranger && h.strangers >= maxStrangers || len(h.made)-h.strangers >= maxHosts:
 		e.transport.DisableKeepAlives = true // used once, and forgotten
+		e.beside.DisableKeepAlives = true
 	default:
 		h.made[host] = e
 		if stranger {
@@ -112,6 +114,10 @@ func (h *hosts) build(host string) hostEntry {
 	}
 	if e.err == nil {
 		e.transport, e.err = e.config.transport(nil)
+	}
+	if e.err == nil {
+		e.beside = e.transport.Clone()
+		e.beside.MaxConnsPerHost = 0
 	}
 	if e.err != nil {
 		e.err = fmt.Errorf("configuration of host %s: %w", configName(host), e.err)
@@ -177,9 +183,12 @@ func refuse(req *http.Request, err error) (*http.Response, error) {
 // send makes one request to the host, when it is its turn. What the host alone
 // may see is put in here, beneath redirects, so that it goes nowhere else.
 func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-	leave, err := e.gate.enter(req)
+	leave, beside, err := e.gate.enter(req)
 	if err != nil {
 		return refuse(req, err)
+	}
+	if beside && next == e.transport {
+		next = e.beside
 	}
 	header := e.config.Header
 	if req.URL.Scheme == "http" && !e.config.plainHTTP(req.URL.Host) && !e.config.PlaintextCredentials {
@@ -204,7 +213,7 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 			e.gate.leaveAlone(d)
 		}
 	}
-	resp.Body = &placed{resp.Body, leave}
+	resp.Body = &placed{resp.Body, seatOf(req.Context()).leaving(e.gate, resp, leave)}
 	if isRedirect(resp.StatusCode) {
 		// http.Client reads some of it before it goes on, and would wait for ever.
 		drain(resp.Body)
