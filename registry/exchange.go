@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portolan-oci/portolan/internal/redact"
@@ -47,7 +48,7 @@ func (c *Client) anonymous(req *http.Request) *http.Request {
 	return req
 }
 
-// checkRedirect lets nothing that authenticates leave the origin that was
+// checkRedirect lets nothing that may authenticate leave the origin that was
 // addressed. Go alone would keep it for sub-domains and other ports.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
@@ -59,10 +60,25 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	req.Header.Del("Referer") // it would show one storage service the signed URL of another
 	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
 	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) { // once left, for good
-		req.Header.Del("Authorization")
-		req.Header.Del("Cookie")
+		for name := range req.Header {
+			if !travels(name) {
+				req.Header.Del(name)
+			}
+		}
 	}
 	return nil
+}
+
+// travels tells headers of a request that another host may see after a
+// redirect: those that HTTP itself speaks of content with. Whatever else a
+// caller of Do has set may be a key, as GitLab's Private-Token is.
+func travels(name string) bool {
+	for _, prefix := range []string{"Accept", "Content-", "If-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == "Range" || name == "User-Agent" || name == "Cache-Control"
 }
 
 func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
