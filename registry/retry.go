@@ -209,8 +209,10 @@ func isTrustError(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
-	_, alert := errors.AsType[tls.AlertError](err)
-	return alert
+	// An alert of the other side: crypto/tls keeps its type to itself, but for
+	// QUIC, and names the operation so.
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 // answerError is an answer that is an error, with what it says of when to come
