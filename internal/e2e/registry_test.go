@@ -44,7 +44,6 @@ type registryOptions struct {
 	mutual   bool         // clients need a certificate of ca
 	tokens   *tokenServer // bearer tokens
 	upstream string       // the URL of a registry of which it is a pull-through cache
-	maxTags  int          // in one page; zero: 1,000
 }
 
 // startRegistry starts a registry that lives as long as the test.
@@ -133,9 +132,6 @@ func registryConfig(t testing.TB, root string, opts registryOptions) []byte {
 	}
 	if opts.upstream != "" {
 		config["proxy"] = object{"remoteurl": opts.upstream}
-	}
-	if opts.maxTags != 0 {
-		config["tags"] = object{"maxtags": opts.maxTags}
 	}
 	data, err := json.Marshal(config)
 	if err != nil {
