@@ -45,6 +45,7 @@ var layers = map[string]layer{
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},
 	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},
 	"internal/redact":     {},
+	"internal/retryafter": {},
 	"internal/tempfile":   {},
 	"internal/variant":    {},
 	"internal/verify":     {ours: []string{"internal"}, theirs: []string{imageSpec, goDigest}},

@@ -207,15 +207,3 @@ func isCode(s string) bool {
 		return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_'
 	})
 }
-
-// retryAfter reads the header in both its forms, RFC 9110 section 10.2.3.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if d, err := time.ParseDuration(value + "s"); err == nil {
-		return max(d, 0)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
-}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/redact"
+	"github.com/portolan-oci/portolan/internal/retryafter"
 )
 
 const (
@@ -190,7 +191,7 @@ func stayAtRealm(req *http.Request, via []*http.Request) error {
 func (x *exchange) tokenRefusal(req *http.Request, resp *http.Response, r tokenRequest) *Error {
 	body := readErrorBody(resp)
 	e := x.tokenError(r, "answered "+statusText(resp.StatusCode), nil)
-	e.StatusCode, e.Codes, e.RetryAfter = resp.StatusCode, errorCodes(body), retryAfter(resp.Header, x.s.now())
+	e.StatusCode, e.Codes, e.RetryAfter = resp.StatusCode, errorCodes(body), retryafter.Parse(resp.Header, x.s.now())
 	e.Err = sentinelOf(resp.StatusCode)
 	switch {
 	case resp.StatusCode/100 == 3:

@@ -18,7 +18,7 @@ type Options struct {
 	// Credentials answer who the client is at each host. nil: anonymous.
 	Credentials auth.Provider
 	// Hosts answers how a host, written as in references ("docker.io",
-	// "localhost:5000"), is reached. It is asked once per host, redirect
+	// "localhost:5000"), is reached. It is asked for each host that is used, redirect
 	// targets and token servers included, and may be called concurrently; an
 	// error fails the request. nil: HostConfig's zero value for all.
 	Hosts func(host string) (HostConfig, error)
@@ -96,6 +96,7 @@ func NewClient(options *Options) (*Client, error) {
 		indexing:      new(turns),
 		known:         newExperience(),
 	}
+	c.hosts.away = c.hosts.controlled(dialAway)
 	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
 	if err != nil {
@@ -136,6 +137,16 @@ func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
 
 // tokenTransport marks what it sends as requests for tokens, see gate.
 type tokenTransport struct{ next http.RoundTripper }
+
+// CloseIdleConnections ends the connections of a signer that was made for one
+// use.
+func (t tokenTransport) CloseIdleConnections() { closeIdle(t.next) }
+
+func closeIdle(t http.RoundTripper) {
+	if c, ok := t.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
 
 func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(req.WithContext(forToken(req.Context())))

@@ -101,7 +101,7 @@ func (r *Repository) deleting() *Repository {
 // delete sends one DELETE for an object of the repository.
 func (r *Repository) delete(ctx context.Context, path string) error {
 	to := r.deleting()
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, to.listURL(path).String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, to.url(path).String(), nil)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ var manifestTypes = []string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeIm
 // registries answer 200 to a DELETE, and so does anything that a redirect has
 // made a GET of it.
 func (r *Repository) confirmGone(ctx context.Context, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, r.listURL(path).String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, r.url(path).String(), nil)
 	if err != nil {
 		return err
 	}

@@ -39,9 +39,10 @@ type AuthHint struct {
 // to a registry's search, in the way that this client makes all others: with
 // the host's TLS, proxy and credential, which it answers basic and bearer
 // challenges with; with its user agent, which replaces that of req; and with
-// redirects, along which nothing that authenticates leaves the origin and none
-// leads from HTTPS to HTTP, nor one of a request that is no GET or HEAD to
-// another host. Host is asked for under the name in the URL, and
+// redirects, along which no header leaves the origin but those with which HTTP
+// speaks of content (Accept, Range, If-…), and none leads from HTTPS to HTTP,
+// nor one of a request that is no GET or HEAD to another host. Host is asked
+// for under the name in the URL, and
 // the URL's scheme is kept: http is plain HTTP because the caller wrote it, and
 // credentials are sent over it only as HostConfig.PlaintextCredentials says, or
 // to a loopback host.

@@ -10,17 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/verify"
 )
-
-// stallTimeout is how long a body may stand still. Registries that fetch what
-// they are asked for from elsewhere take some seconds for it.
-const stallTimeout = time.Minute
-
-var errStalled = errors.New("nothing came for " + stallTimeout.String())
 
 // download is the body of a blob. When its connection breaks or stands still,
 // it goes on where it was, at whichever place answers: content by digest is the
@@ -69,8 +63,7 @@ func (d *download) open() (io.ReadCloser, error) {
 		ctx = resumed(ctx)
 	}
 	repo := d.engine.repo
-	url := fmt.Sprintf("%s://%s/v2/%s/blobs/%s", repo.route.origin.scheme(), apiHost(repo.ref.Host), repo.ref.Repository, d.desc.Digest)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, repo.url("blobs/"+d.desc.Digest.String()).String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +116,7 @@ func (s *skipping) Read(p []byte) (int, error) {
 	return s.ReadCloser.Read(p)
 }
 
-var errNoRange = errors.New("the registry answers with another range than it was asked for")
+var errNoRange error = &sentinel{"the registry answers with another range than it was asked for", []error{ErrUnavailable}}
 
 // start reads where an answer starts, and how much of it is known already.
 func (d *download) start(resp *http.Response) (skip int64, err error) {
@@ -208,12 +201,22 @@ func (d *download) interrupted(from endpoint, err error) error {
 }
 
 // lied says that the content is not what was asked for, to whom it concerns.
+//
+// Content of another size than its descriptor says may be the descriptor's
+// fault: a manifest must not be able to turn mirrors off for long.
 func (d *download) lied(err error) (mirror string) {
+	e, ok := errors.AsType[*verify.Error](err)
+	wrongSize := ok && e.GotSize != e.WantSize
 	for _, from := range d.sources {
-		if from.mirror {
+		switch {
+		case !from.mirror:
+			continue
+		case wrongSize:
+			d.engine.repo.client.gateOf(from).failed()
+		default:
 			d.engine.lied(d.ctx, from, err)
-			mirror = from.host
 		}
+		mirror = from.host
 	}
 	return mirror
 }
@@ -229,30 +232,4 @@ func (d *download) Close() error {
 		return nil
 	}
 	return d.body.Close()
-}
-
-// stallGuard ends a body that stands still.
-func stallGuard(body io.ReadCloser) io.ReadCloser { return &guarded{ReadCloser: body} }
-
-type guarded struct {
-	io.ReadCloser
-	timer   *time.Timer
-	stalled atomic.Bool
-}
-
-func (g *guarded) Read(p []byte) (int, error) {
-	if g.timer == nil {
-		g.timer = time.AfterFunc(stallTimeout, func() {
-			g.stalled.Store(true)
-			g.ReadCloser.Close()
-		})
-	} else {
-		g.timer.Reset(stallTimeout)
-	}
-	n, err := g.ReadCloser.Read(p)
-	g.timer.Stop()
-	if err != nil && g.stalled.Load() {
-		err = errStalled
-	}
-	return n, err
 }

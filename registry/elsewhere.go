@@ -15,7 +15,7 @@ import (
 
 // errElsewhere is about a place that a registry sent a request to, and that it
 // is not sent to.
-var errElsewhere error = &sentinel{"the registry sends uploads where they may not go", []error{ErrUnavailable}}
+var errElsewhere error = &sentinel{"the registry sends requests where they may not go", []error{ErrUnavailable}}
 
 // elsewhere reaches hosts that a registry's answers lead to, without anything
 // that is the registry's: a host that an answer can name must not be one that
@@ -29,7 +29,27 @@ type elsewhere struct {
 }
 
 func newElsewhere(h *hosts) *elsewhere {
-	return &elsewhere{hosts: h, public: h.controlled(dialElsewhere(false)), internal: h.controlled(dialElsewhere(true))}
+	return &elsewhere{hosts: h, public: h.controlledAs(dialElsewhere(false), withoutIdentity), internal: h.controlledAs(dialElsewhere(true), withoutIdentity)}
+}
+
+// withoutIdentity leaves out what says who is calling: a registry must not be
+// able to make this client write at another host with what that host knows it
+// by.
+func withoutIdentity(c HostConfig) HostConfig {
+	c.Header = nil
+	if c.TLS != nil {
+		t := *c.TLS
+		t.Certificates, t.pairs = nil, nil
+		c.TLS = &t
+	}
+	return c
+}
+
+// dialAway is the rule for where redirects of reads lead, as object storages
+// on internal addresses: what is never a storage is the machine's own network
+// services.
+func dialAway(ctx context.Context, network, dialled string, c syscall.RawConn) error {
+	return dialElsewhere(true)(ctx, network, dialled, c)
 }
 
 // dialElsewhere is the rule for token servers (auth), without its exceptions:

@@ -145,3 +145,19 @@ func (e engine) home(ep endpoint, asked *http.Request, resp *http.Response, link
 	}
 	return u.String()
 }
+
+// apiURL is where the API of a host begins.
+func (c *Client) apiURL(host string, plainHTTP bool) *url.URL {
+	u := &url.URL{Scheme: "https", Host: apiHost(host), Path: "/v2/"}
+	if plainHTTP {
+		u.Scheme = "http"
+	}
+	return u
+}
+
+// url names something of the repository, as it was asked for: see engine.
+func (r *Repository) url(path string) *url.URL {
+	u := r.client.apiURL(r.ref.Host, r.route.origin.plainHTTP)
+	u.Path += r.ref.Repository + "/" + path
+	return u
+}

@@ -1,12 +1,14 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portolan-oci/portolan/internal/redact"
@@ -27,6 +29,9 @@ func (c *Client) exchange(req *http.Request) (*http.Response, error) {
 func (c *Client) exchangeOver(transport http.RoundTripper, req *http.Request, check func(*http.Request, []*http.Request) error) (*http.Response, error) {
 	client := http.Client{Transport: c.logged(transport), CheckRedirect: check}
 	resp, err := client.Do(req)
+	if err != nil && req.Context().Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("%w: %v", errSilent, redact.Error(err)) // a deadline of net/http's own, as for proxies
+	}
 	if err != nil {
 		return nil, redact.Error(err)
 	}
@@ -47,7 +52,7 @@ func (c *Client) anonymous(req *http.Request) *http.Request {
 	return req
 }
 
-// checkRedirect lets nothing that authenticates leave the origin that was
+// checkRedirect lets nothing that may authenticate leave the origin that was
 // addressed. Go alone would keep it for sub-domains and other ports.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
@@ -59,8 +64,11 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	req.Header.Del("Referer") // it would show one storage service the signed URL of another
 	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
 	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) { // once left, for good
-		req.Header.Del("Authorization")
-		req.Header.Del("Cookie")
+		for name := range req.Header {
+			if !travels(name) {
+				req.Header.Del(name)
+			}
+		}
 	}
 	return nil
 }
@@ -78,6 +86,18 @@ func checkOwnRedirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("refused a redirect of a %s to another host, %s", first.Method, req.URL.Host)
 	}
 	return checkRedirect(req, via)
+}
+
+// travels tells headers of a request that another host may see after a
+// redirect: those that HTTP itself speaks of content with. Whatever else a
+// caller of Do has set may be a key, as GitLab's Private-Token is.
+func travels(name string) bool {
+	for _, prefix := range []string{"Accept", "Content-", "If-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == "Range" || name == "User-Agent" || name == "Cache-Control"
 }
 
 func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }

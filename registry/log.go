@@ -36,6 +36,9 @@ func withAttempt(ctx context.Context, n int) context.Context {
 	return context.WithValue(ctx, attemptKey{}, n)
 }
 
+// CloseIdleConnections lets a signer that was made for one use end its own.
+func (l logged) CloseIdleConnections() { closeIdle(l.next) }
+
 func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	debug := l.log.Enabled(ctx, slog.LevelDebug)

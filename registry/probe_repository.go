@@ -22,7 +22,7 @@ func (p *prober) referrers(ctx context.Context, known Capabilities, now time.Tim
 	if p.repo == nil || known.Referrers.fresh(now, p.ref.Repository) {
 		return nil
 	}
-	resp, err := p.ask(ctx, engine{repo: p.repo}.once, http.MethodGet, p.repo.listURL("referrers/"+string(nothing)), http.Header{"Accept": {ocispec.MediaTypeImageIndex}})
+	resp, err := p.ask(ctx, engine{repo: p.repo}.once, http.MethodGet, p.repo.url("referrers/"+string(nothing)), http.Header{"Accept": {ocispec.MediaTypeImageIndex}})
 	if err != nil {
 		return unknown(ctx, p, err, p.ref.Repository, func(k *Capabilities) *Fact[Support] { return &k.Referrers })
 	}
@@ -51,7 +51,7 @@ func (p *prober) tags(ctx context.Context, known Capabilities, now time.Time) er
 	if p.repo == nil || known.TagPaging.fresh(now, p.ref.Repository) {
 		return nil
 	}
-	resp, err := p.ask(ctx, engine{repo: p.repo}.once, http.MethodGet, withQuery(p.repo.listURL("tags/list"), "n", "1"), nil)
+	resp, err := p.ask(ctx, engine{repo: p.repo}.once, http.MethodGet, withQuery(p.repo.url("tags/list"), "n", "1"), nil)
 	if err != nil {
 		return unknown(ctx, p, err, p.ref.Repository, func(k *Capabilities) *Fact[Support] { return &k.TagPaging })
 	}
@@ -75,7 +75,7 @@ func (p *prober) manifest(ctx context.Context, known Capabilities, now time.Time
 	if p.repo == nil || p.ref.Object() == "" || known.NotModified.fresh(now, p.ref.Repository) {
 		return nil
 	}
-	u := p.repo.listURL("manifests/" + p.ref.Object())
+	u := p.repo.url("manifests/" + p.ref.Object())
 	header := http.Header{"Accept": {strings.Join(manifestTypes, ", ")}}
 	resp, err := p.ask(ctx, engine{repo: p.repo}.once, http.MethodHead, u, header)
 	if err != nil {

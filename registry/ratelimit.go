@@ -1,11 +1,12 @@
 package registry
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/portolan-oci/portolan/internal/retryafter"
 )
 
 // RateLimit is what a server says of how much it may be asked.
@@ -26,7 +27,7 @@ type RateLimit struct {
 // `RateLimit: "default";r=50;t=30` (draft-ietf-httpapi-ratelimit-headers). nil:
 // there are none.
 func readRateLimit(resp *http.Response, now time.Time) *RateLimit {
-	l := RateLimit{Wait: retryAfter(resp.Header, now), Limit: -1, Remaining: -1}
+	l := RateLimit{Wait: retryafter.Parse(resp.Header, now), Limit: -1, Remaining: -1}
 	for _, prefix := range []string{"X-RateLimit-", "RateLimit-"} {
 		if n, ok := leadingNumber(resp.Header.Get(prefix + "Limit")); ok {
 			l.Limit = n
@@ -80,17 +81,4 @@ func untilReset(n int, now time.Time) time.Duration {
 		return max(time.Unix(int64(n), 0).Sub(now).Round(time.Second), 0)
 	}
 	return time.Duration(n) * time.Second
-}
-
-// retryAfter reads the header in both its forms. A wait that does not fit a
-// duration is one that nobody waits for.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, math.MaxInt64/float64(2*time.Second)) * float64(time.Second))
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }

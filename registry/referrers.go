@@ -74,7 +74,7 @@ func (r *Repository) referrersByAPI(ctx context.Context, subject digest.Digest, 
 	if r.noReferrers.Load() {
 		return ErrNotFound
 	}
-	first := r.listURL("referrers/" + subject.String())
+	first := r.url("referrers/" + subject.String())
 	if artifactType != "" {
 		first = withQuery(first, "artifactType", artifactType)
 	}

@@ -86,7 +86,11 @@ func (e engine) repair(asked *http.Request, resp *http.Response) (*http.Response
 // readAnswer reads the body of an answer whole, so that what breaks off can be
 // asked for again, and puts what it read in its place.
 func readAnswer(resp *http.Response) ([]byte, error) {
+	late := time.AfterFunc(answerTimeout, func() { resp.Body.Close() })
 	content, err := limit.ReadAll(stallGuard(resp.Body), maxAnswer)
+	if !late.Stop() {
+		err = errSilent
+	}
 	resp.Body.Close()
 	if errors.Is(err, limit.ErrExceeded) {
 		return nil, fmt.Errorf("answer: %w", err)

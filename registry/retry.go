@@ -42,8 +42,9 @@ import (
 //	limits exceeded; a context that has ended                 no
 //
 // Pauses grow from one attempt to the next. Where a server says Retry-After, in
-// seconds or as a date and with any status from 400 on, that is how long nobody
-// asks it, all operations of all clients that share its configuration included.
+// seconds or as a date and with any status that is tried again, that is how long
+// nobody asks it, all operations of all clients that share its configuration
+// included.
 type Retry struct {
 	// Attempts is how often one request is made at most, without any progress
 	// between: a download that has gone on since the last failure starts to
@@ -157,7 +158,7 @@ func isTransient(err error) bool {
 	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected),
-		errors.Is(err, limit.ErrExceeded), errors.Is(err, auth.ErrRealmRefused), isLocal(err), isTrustError(err):
+		errors.Is(err, limit.ErrExceeded), errors.Is(err, auth.ErrRealmRefused), errors.Is(err, errElsewhere), isLocal(err), isTrustError(err):
 		return false
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
@@ -189,7 +190,7 @@ func isHTTP2Error(err error) bool {
 // isSilence tells that nobody listens, or that nobody answered in time.
 func isSilence(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout() || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStalled)
+	return ok && e.Timeout() || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStalled) || errors.Is(err, errSilent)
 }
 
 func isTransientStatus(status int) bool {
@@ -198,7 +199,7 @@ func isTransientStatus(status int) bool {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
-	return status >= 507
+	return status >= 507 && status <= 599
 }
 
 // isBroken tells connections that could not be made or broke.
@@ -209,7 +210,7 @@ func isBroken(err error) bool {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return true
 	}
-	for _, e := range []error{io.ErrUnexpectedEOF, errBroken, errStalled, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.ECONNABORTED, syscall.EPIPE} {
+	for _, e := range []error{io.ErrUnexpectedEOF, errBroken, errStalled, errSilent, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.ECONNABORTED, syscall.EPIPE} {
 		if errors.Is(err, e) {
 			return true
 		}

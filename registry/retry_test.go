@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -316,37 +315,6 @@ func TestFailuresThatLast(t *testing.T) {
 				t.Errorf("%v after %s, want %v after %d", err, s.Cost(), tc.want, tc.requests)
 			}
 		})
-	}
-}
-
-// TestRefusedClientLasts: the server's alert is an answer, and the same the
-// next time.
-func TestRefusedClientLasts(t *testing.T) {
-	m := newHostsMutual(t, newHostsAuthority(t))
-	ca := hostsWrite(t, m.root, t.TempDir(), "ca.pem")
-	loaded, err := registry.LoadTLS(ca, "", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	client, err := registry.NewClient(&registry.Options{
-		Hosts:  func(string) (registry.HostConfig, error) { return registry.HostConfig{TLS: loaded}, nil },
-		Retry:  registry.Retry{Wait: time.Millisecond},
-		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo, err := client.Repository(registry.Reference{Host: m.host, Repository: "team/app"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = repo.Resolve(t.Context(), "1")
-	if !errors.Is(err, registry.ErrUnavailable) || !strings.Contains(err.Error(), "configure a client certificate") {
-		t.Errorf("got %v", err)
-	}
-	if n := strings.Count(log.String(), "msg=request"); n != 1 {
-		t.Errorf("%d requests, want 1:\n%s", n, &log)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/portolan-oci/portolan/internal/limit"
@@ -36,7 +35,7 @@ var tagPageSizes = []int{0, 1000, 100}
 // at another host, or does not come to its end, is a *PageError; one of more
 // than 200,000 tags is an error.
 func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []string) error) error {
-	first := r.listURL("tags/list")
+	first := r.url("tags/list")
 	if last != "" {
 		first = withQuery(first, "last", last)
 	}
@@ -53,7 +52,7 @@ func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []strin
 	err := pages.each(ctx, first, page)
 	if last != "" && total == 0 && own == nil && statusOf(err) == http.StatusNotFound {
 		// zot knows no last but its tags, though one may be gone by now.
-		err = pages.each(ctx, r.listURL("tags/list"), func(tags []string) error {
+		err = pages.each(ctx, r.url("tags/list"), func(tags []string) error {
 			if tags = after(last, tags); len(tags) == 0 {
 				return nil
 			}
@@ -70,22 +69,6 @@ func (r *Repository) Tags(ctx context.Context, last string, fn func(tags []strin
 // spec (1.1, Listing Tags).
 func after(last string, tags []string) []string {
 	return slices.DeleteFunc(tags, func(tag string) bool { return tag <= last })
-}
-
-// listURL is the address of a list of the repository, or of an object in it.
-func (r *Repository) listURL(path string) *url.URL {
-	u := r.client.apiURL(r.ref.Host, r.route.origin.plainHTTP)
-	u.Path += r.ref.Repository + "/" + path
-	return u
-}
-
-// apiURL is where the API of a host begins.
-func (c *Client) apiURL(host string, plainHTTP bool) *url.URL {
-	u := &url.URL{Scheme: "https", Host: apiHost(host), Path: "/v2/"}
-	if plainHTTP {
-		u.Scheme = "http"
-	}
-	return u
 }
 
 // errStop ends a listing whose consumer has seen enough.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/portolan-oci/portolan/internal/retryafter"
 )
 
 // Deadlines for the parts of an exchange in which nothing should take long.
@@ -39,6 +41,7 @@ const (
 type hosts struct {
 	configure func(host string) (HostConfig, error)
 	base      http.RoundTripper // replaces all of it when set
+	away      http.RoundTripper // for where redirects lead, see dialAway
 	maxWait   time.Duration     // see Retry
 
 	mu        sync.Mutex
@@ -169,6 +172,11 @@ func (h *hosts) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h.base != nil {
 		return e.send(h.base, req)
 	}
+	if first := original(req); first != req && !sameOrigin(first.URL, req.URL) {
+		if proxy, err := e.transport.Proxy(req); err == nil && proxy == nil { // else the proxy dials
+			return h.away.RoundTrip(req)
+		}
+	}
 	return e.send(e.transport, req)
 }
 
@@ -208,8 +216,8 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 		leave()
 		return nil, err
 	}
-	if resp.StatusCode >= 400 {
-		if d := retryAfter(resp.Header, time.Now()); d > 0 {
+	if isTransientStatus(resp.StatusCode) {
+		if d := retryafter.Parse(resp.Header, time.Now()); d > 0 {
 			e.gate.leaveAlone(d)
 		}
 	}
@@ -234,18 +242,33 @@ func isRedirect(status int) bool {
 // controlled makes a transport like h whose every dial asks control first. Its
 // connections are its own, so that none that another rule allowed is reused.
 func (h *hosts) controlled(control dialControl) http.RoundTripper {
+	return h.controlledAs(control, func(c HostConfig) HostConfig { return c })
+}
+
+// controlledAs is controlled for hosts that are configured as change says.
+func (h *hosts) controlledAs(control dialControl, change func(HostConfig) HostConfig) http.RoundTripper {
 	if h.base != nil {
 		return h.base
 	}
-	return &controlledHosts{hosts: h, control: control, made: map[string]*http.Transport{}}
+	return &controlledHosts{hosts: h, control: control, change: change, made: map[string]*http.Transport{}}
 }
 
 type controlledHosts struct {
 	hosts   *hosts
 	control dialControl
+	change  func(HostConfig) HostConfig
 
 	mu   sync.Mutex
 	made map[string]*http.Transport
+}
+
+// CloseIdleConnections ends those of this transport, and none of the hosts'.
+func (c *controlledHosts) CloseIdleConnections() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.made {
+		t.CloseIdleConnections()
+	}
 }
 
 func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -253,6 +276,7 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 	if e.err != nil {
 		return refuse(req, e.err)
 	}
+	e.config = c.change(e.config)
 	c.mu.Lock()
 	t, ok := c.made[req.URL.Host]
 	if !ok {

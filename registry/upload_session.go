@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -52,11 +53,6 @@ func (r *Repository) beginUpload(ctx context.Context) (*uploadSession, error) {
 	return nil, unexpected(resp)
 }
 
-// url names something of the repository, as it was asked for: see engine.
-func (r *Repository) url(path string) *url.URL {
-	return &url.URL{Scheme: r.route.origin.scheme(), Host: apiHost(r.ref.Host), Path: "/v2/" + r.ref.Repository + "/" + path}
-}
-
 // follow goes on where an answer says, if it does.
 func (s *uploadSession) follow(resp *http.Response) error {
 	location := resp.Header.Get("Location")
@@ -98,6 +94,21 @@ func (s *uploadSession) home() bool {
 
 // send makes one request of the session. body may be nil.
 func (s *uploadSession) send(ctx context.Context, method string, at *url.URL, body *upload, header http.Header) (*http.Response, error) {
+	ctx, guard := guardSend(ctx)
+	resp, err := s.sendGuarded(ctx, guard, method, at, body, header)
+	stalled := guard.end()
+	if err != nil {
+		guard.cancel()
+		if stalled {
+			err = fmt.Errorf("%w: the registry takes no more of the upload", errStalled)
+		}
+		return nil, err
+	}
+	resp.Body = &cancelling{resp.Body, guard.cancel}
+	return resp, nil
+}
+
+func (s *uploadSession) sendGuarded(ctx context.Context, guard *sendGuard, method string, at *url.URL, body *upload, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, at.String(), nil)
 	if err != nil {
 		return nil, err
@@ -108,9 +119,15 @@ func (s *uploadSession) send(ctx context.Context, method string, at *url.URL, bo
 	if body != nil {
 		req.Header.Set("Content-Type", "application/octet-stream")
 		if req.ContentLength = body.end - body.off; req.ContentLength > 0 { // zero would mean unknown
-			req.Body = body
+			req.Body = guard.body(body)
 			if body.rewindable() {
-				req.GetBody = body.rewind
+				req.GetBody = func() (io.ReadCloser, error) {
+					again, err := body.rewind()
+					if err != nil {
+						return nil, err
+					}
+					return guard.body(again), nil
+				}
 			}
 		}
 	}

@@ -57,10 +57,16 @@ func (a *authority) clientFiles(t testing.TB) (certificate, key string) {
 
 func (a *authority) issue(t testing.TB, name string, usage x509.ExtKeyUsage) (certificate, key string) {
 	t.Helper()
+	return a.issueUntil(t, name, usage, time.Now().Add(time.Hour))
+}
+
+// issueUntil issues a certificate that ends, or has ended, at a time.
+func (a *authority) issueUntil(t testing.TB, name string, usage x509.ExtKeyUsage, ends time.Time) (certificate, key string) {
+	t.Helper()
 	private := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: ends,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 	}

@@ -211,41 +211,65 @@ func TestCopyArchives(t *testing.T) {
 	u.portolan("copy", "--offline", reg.ref("team/harbour"), "./out").fails(t, exitUsage, "offline")
 }
 
-// TestCopyGoesOn: the source breaks off in the middle of the archive. Nothing
-// names the half, and the next copy sends the rest.
+// TestCopyGoesOn: the source breaks off in the middle of the archive and is
+// gone for longer than anyone tries again. Nothing names the half, and the next
+// copy sends the rest.
 func TestCopyGoesOn(t *testing.T) {
 	t.Parallel()
 	a, b := startRegistry(t, registryOptions{}), startRegistry(t, registryOptions{})
 	c := bigChart(t, "cargo", 4<<20)
-	u := newUser(t)
-	pushed := u.json("push", c.path, a.ref("team/cargo"))
-	var cuts atomic.Int32
-	proxy := startProxy(t, a, func(r *http.Response) error {
-		if isBlob(r) && r.ContentLength > 1<<20 && cuts.Add(1) == 1 {
-			r.Body = struct {
-				io.Reader
-				io.Closer
-			}{io.MultiReader(io.LimitReader(r.Body, 2<<20), failing{}), r.Body}
-		}
-		return nil
-	})
-	for _, destination := range []string{b.ref("mirror/cargo"), "layout:dir", "layout:l.tar", "./out"} {
-		cuts.Store(0)
-		u.portolan("copy", proxy+"/team/cargo:1.0.0", destination).fails(t, exitUnreachable)
-		got := u.copy(proxy+"/team/cargo:1.0.0", destination)
-		if got.Exists || got.Digest != pushed.Digest {
-			t.Errorf("%s: %+v", destination, got)
-		}
-	}
-	check(t, u, b, "mirror/cargo", c)
-	u.copy("layout:dir", b.ref("dir/cargo"))
-	check(t, u, b, "dir/cargo", c)
-	u.copy("layout:l.tar", b.ref("tar/cargo"))
-	check(t, u, b, "tar/cargo", c)
-	for _, name := range listFiles(t, u.path("work")) {
-		if strings.HasPrefix(filepath.Base(name), ".") {
-			t.Errorf("left behind: %s", name)
-		}
+	pushed := newUser(t).json("push", c.path, a.ref("team/cargo"))
+	for destination, back := range map[string]string{
+		b.ref("mirror/cargo"): b.ref("mirror/cargo"),
+		"layout:dir":          b.ref("dir/cargo"),
+		"layout:l.tar":        b.ref("tar/cargo"),
+		"./out":               "",
+	} {
+		t.Run(strings.NewReplacer(b.host+"/", "", "/", " ").Replace(destination), func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			var cuts atomic.Int32
+			var holds atomic.Bool
+			proxy := startProxy(t, a, func(r *http.Response) error {
+				if isBlob(r) && r.ContentLength > 1<<20 && !holds.Load() {
+					length := int64(0)
+					if cuts.Add(1) == 1 {
+						length = 2 << 20
+					}
+					r.Body = struct {
+						io.Reader
+						io.Closer
+					}{io.MultiReader(io.LimitReader(r.Body, length), failing{}), r.Body}
+				}
+				return nil
+			})
+			u.portolan("copy", proxy+"/team/cargo:1.0.0", destination, "--timeout", "5s").fails(t, exitUnreachable)
+			if cuts.Load() < 2 {
+				t.Errorf("%d answers were cut, so nobody has tried again", cuts.Load())
+			}
+			if strings.HasPrefix(destination, b.host) {
+				u.portolan("resolve", destination+":1.0.0").fails(t, exitNotFound)
+			}
+			holds.Store(true)
+			got := u.copy(proxy+"/team/cargo:1.0.0", destination)
+			if got.Exists || got.Digest != pushed.Digest {
+				t.Errorf("%+v", got)
+			}
+			switch {
+			case strings.HasPrefix(destination, "layout:"):
+				u.copy(destination, back)
+			case back == "" && !bytes.Equal(readFile(t, u.path("work", got.Path)), c.data):
+				t.Error("other bytes")
+			}
+			for _, name := range listFiles(t, u.path("work")) {
+				if strings.HasPrefix(filepath.Base(name), ".") {
+					t.Errorf("left behind: %s", name)
+				}
+			}
+			if back != "" {
+				check(t, u, b, strings.TrimPrefix(back, b.host+"/"), c)
+			}
+		})
 	}
 }
 

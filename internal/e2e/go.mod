@@ -3,6 +3,8 @@ module github.com/portolan-oci/portolan/internal/e2e
 go 1.26.0
 
 require (
+	github.com/opencontainers/go-digest v1.0.0
+	github.com/opencontainers/image-spec v1.1.1
 	github.com/portolan-oci/portolan v0.0.0
 	golang.org/x/crypto v0.58.0
 )
@@ -11,8 +13,6 @@ require (
 	cuelabs.dev/go/oci/ociregistry v0.0.0-20251212221603-3adeb8663819 // indirect
 	github.com/docker/docker-credential-helpers v0.9.12 // indirect
 	github.com/gofrs/flock v0.13.1 // indirect
-	github.com/opencontainers/go-digest v1.0.0 // indirect
-	github.com/opencontainers/image-spec v1.1.1 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	oras.land/oras-go/v2 v2.7.0 // indirect

@@ -33,6 +33,8 @@ type registryServer struct {
 	host   string // 127.0.0.1:port
 	scheme string
 	client *http.Client
+	root   string // where it keeps its content
+	kill   func() // ends it as SIGKILL does; it may have ended
 }
 
 // registryOptions shape a registry; the zero value is an open one over HTTP.
@@ -41,13 +43,14 @@ type registryOptions struct {
 	ca       *authority   // TLS with a certificate of this authority
 	mutual   bool         // clients need a certificate of ca
 	tokens   *tokenServer // bearer tokens
+	upstream string       // the URL of a registry of which it is a pull-through cache
 }
 
 // startRegistry starts a registry that lives as long as the test.
 func startRegistry(t testing.TB, opts registryOptions) *registryServer {
 	t.Helper()
-	config := filepath.Join(t.TempDir(), "config.json")
-	writeFile(t, config, registryConfig(t, opts))
+	config, root := filepath.Join(t.TempDir(), "config.json"), t.TempDir()
+	writeFile(t, config, registryConfig(t, root, opts))
 	// JSON is YAML. Tracing is off: its exporter looks for a collector.
 	cmd := exec.Command(distribution.binary(t), "serve", config)
 	cmd.Env = []string{"OTEL_TRACES_EXPORTER=none", "HOME=" + t.TempDir()}
@@ -65,15 +68,18 @@ func startRegistry(t testing.TB, opts registryOptions) *registryServer {
 		defer close(read)
 		log.follow(logs, address)
 	}()
-	t.Cleanup(func() {
+	kill := sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		<-read
 		_ = cmd.Wait() // killed: its status says nothing
+	})
+	t.Cleanup(func() {
+		kill()
 		if t.Failed() {
 			t.Logf("last lines of the registry's log:\n%s", log.tail(4000))
 		}
 	})
-	r := &registryServer{scheme: "http", client: &http.Client{Timeout: 30 * time.Second}}
+	r := &registryServer{scheme: "http", client: &http.Client{Timeout: 30 * time.Second}, root: root, kill: kill}
 	if opts.ca != nil {
 		r.scheme = "https"
 		r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
@@ -88,7 +94,7 @@ func startRegistry(t testing.TB, opts registryOptions) *registryServer {
 	return r
 }
 
-func registryConfig(t testing.TB, opts registryOptions) []byte {
+func registryConfig(t testing.TB, root string, opts registryOptions) []byte {
 	t.Helper()
 	type object = map[string]any
 	server := object{"addr": "127.0.0.1:0", "secret": "harbour"}
@@ -96,7 +102,7 @@ func registryConfig(t testing.TB, opts registryOptions) []byte {
 		"version": "0.1",
 		"log":     object{"level": "info", "accesslog": object{"disabled": true}},
 		"storage": object{
-			"filesystem":  object{"rootdirectory": t.TempDir()},
+			"filesystem":  object{"rootdirectory": root},
 			"delete":      object{"enabled": true},
 			"maintenance": object{"uploadpurging": object{"enabled": false}},
 		},
@@ -123,6 +129,9 @@ func registryConfig(t testing.TB, opts registryOptions) []byte {
 			settings["clientcas"] = []string{opts.ca.file}
 		}
 		server["tls"] = settings
+	}
+	if opts.upstream != "" {
+		config["proxy"] = object{"remoteurl": opts.upstream}
 	}
 	data, err := json.Marshal(config)
 	if err != nil {

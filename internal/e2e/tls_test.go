@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"testing"
 )
 
@@ -73,6 +74,12 @@ func TestClientCertificate(t *testing.T) {
 	cert, key := ca.clientFiles(t)
 	u := newUser(t)
 	u.json("push", c.path, ref, "--ca-file", ca.file, "--cert-file", cert, "--key-file", key)
+	for _, at := range []string{"", reg.host + "="} {
+		got := newUser(t).json("pull", ref, "--ca-file", at+ca.file, "--cert-file", at+cert, "--key-file", at+key)
+		if !bytes.Equal(readFile(t, got.Path), c.data) {
+			t.Errorf("other bytes came with %q before the files", at)
+		}
+	}
 	u.run(helm4, "pull", "oci://"+reg.ref("team/harbour"), "--version", "1.0.0", "--ca-file", ca.file, "--cert-file", cert, "--key-file", key)
 	// TLS 1.3 refuses after the handshake: what the client sees of it varies.
 	newUser(t).portolan("pull", ref, "--ca-file", ca.file).fails(t, exitUnreachable, reg.host)
