@@ -88,9 +88,10 @@ type cutWriter struct {
 }
 
 func (w *cutWriter) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p[:min(int64(len(p)), w.left)])
+	p = p[:min(int64(len(p)), w.left)]
+	w.sent.Add(int64(len(p))) // before the client can have it
+	n, err := w.ResponseWriter.Write(p)
 	w.left -= int64(n)
-	w.sent.Add(int64(n))
 	if w.left == 0 {
 		http.NewResponseController(w.ResponseWriter).Flush()
 		panic(http.ErrAbortHandler)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -27,6 +26,7 @@ func (o *optional) Set(s string) error { o.given, o.value = true, s; return nil 
 // hosts.
 type hostFiles struct {
 	registriesConf, hostsDir optional
+	flagAliases              []string // as they are given: pflag would repeat what is refused at once
 	aliases                  map[string]string
 
 	names *registry.Client // knows names alone; nil: not asked for yet
@@ -46,17 +46,25 @@ func (f aliasFlag) String() string { return "" }
 func (f aliasFlag) Type() string   { return "string" }
 
 func (f aliasFlag) Set(s string) error {
-	name, repository, found := strings.Cut(s, "=")
-	if !found {
-		return errors.New("want NAME=REPOSITORY")
+	f.files.flagAliases = append(f.files.flagAliases, s)
+	return nil
+}
+
+// fromFlags reads the short names of the flags. Those of files were judged by
+// line; these are judged by themselves.
+func (f *hostFiles) fromFlags() (map[string]string, error) {
+	aliases := map[string]string{}
+	for _, s := range f.flagAliases {
+		name, repository, found := strings.Cut(s, "=")
+		if !found {
+			return nil, usagef("--alias: want NAME=REPOSITORY")
+		}
+		aliases[name] = repository
 	}
-	if f.files.aliases == nil {
-		f.files.aliases = map[string]string{}
+	if _, err := registry.NewClient(&registry.Options{Aliases: aliases}); err != nil {
+		return nil, usageError{fmt.Errorf("--alias: %w", err)}
 	}
-	f.files.aliases[name] = repository
-	// Those of files were judged by line; these are judged by themselves.
-	_, err := registry.NewClient(&registry.Options{Aliases: map[string]string{name: repository}})
-	return err
+	return aliases, nil
 }
 
 // load reads the files, once. They are asked for names before there is a
@@ -77,7 +85,11 @@ func (f *hostFiles) load() error {
 	if aliases == nil {
 		aliases = map[string]string{}
 	}
-	maps.Copy(aliases, f.aliases)
+	flags, err := f.fromFlags()
+	if err != nil {
+		return err
+	}
+	maps.Copy(aliases, flags)
 	names, err := registry.NewClient(&registry.Options{Aliases: aliases})
 	if err != nil {
 		return err
