@@ -84,7 +84,7 @@ func TestNextPage(t *testing.T) {
 func FuzzDecodeNames(f *testing.F) {
 	for _, page := range []string{
 		`{"name":"app","tags":["1.0.0","latest"]}`, `{"tags":null}`, `{}`, `{"tags":[]}`, `{"tags":[1]}`, `{"tags":{}}`, `[]`, ``,
-		`{"tags":["a"],"tags":["b"]}`, `{"tags":["a"]`, `{"other":{"tags":["x"]},"tags":["\u0061"]}`, `{"tags":["a"]} x`, `null`,
+		"{\"tags\":[\"\xf1\xf1\xf1a\"],\"tags\":[\"b\"]}", `{"tags":["a"],"tags":["b"]}`, `{"tags":["a"]`, `{"other":{"tags":["x"]},"tags":["\u0061"]}`, `{"tags":["a"]} x`, `null`,
 	} {
 		f.Add(page)
 	}
@@ -93,7 +93,8 @@ func FuzzDecodeNames(f *testing.F) {
 		if err != nil && names != nil {
 			t.Errorf("%q and %v", names, err)
 		}
-		if !strings.Contains(page, `\`) && slices.ContainsFunc(names, func(n string) bool { return !strings.Contains(strings.ToValidUTF8(page, "�"), n) }) {
+		valid := string([]rune(page)) // each byte that is no UTF-8 is a character of its own, as encoding/json has it
+		if !strings.Contains(page, `\`) && slices.ContainsFunc(names, func(n string) bool { return !strings.Contains(valid, n) }) {
 			t.Errorf("%q is read as %q", page, names)
 		}
 	})
