@@ -128,13 +128,13 @@ func TestUploadsOfWhatFails(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				before := len(s.blobs)
+				before, _ := s.has()
 				err := repo.Push(t.Context(), desc, tc.r(t))
 				if !errors.Is(err, tc.want) || errors.Is(err, registry.ErrUnavailable) || strings.Contains(err.Error(), "Seeker") {
 					t.Errorf("error = %v, want %v", err, tc.want)
 				}
-				if n := s.times("POST"); len(s.blobs) != before || n > 3 {
-					t.Errorf("%d blobs, %d uploads begun", len(s.blobs)-before, n)
+				if blobs, _ := s.has(); blobs != before || s.asked("POST") > 3 {
+					t.Errorf("%d blobs, %d uploads begun", blobs-before, s.asked("POST"))
 				}
 			})
 		}
@@ -216,8 +216,8 @@ func TestUploadsInBoundedMemory(t *testing.T) {
 			if grown := heap.Growth(func() { err = repo.Push(t.Context(), desc, &uploadsEndless{size: size}) }); grown > 16<<20 {
 				t.Errorf("the heap grew by %d MiB", grown>>20)
 			}
-			if want := map[bool]int{true: 0, false: size >> 22}[whole]; err != nil || s.times("PATCH") != want {
-				t.Errorf("%d chunks, want %d; %v", s.times("PATCH"), want, err)
+			if want := map[bool]int{true: 0, false: size >> 22}[whole]; err != nil || s.asked("PATCH") != want {
+				t.Errorf("%d chunks, want %d; %v", s.asked("PATCH"), want, err)
 			}
 		})
 	}

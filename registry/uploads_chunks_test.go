@@ -69,7 +69,7 @@ func TestUploadsInChunks(t *testing.T) {
 			if got := s.methods(); got != "POST PUT DELETE POST PATCH 0-4194303 PATCH 4194304-5242879 PUT" {
 				t.Errorf("cost %s", got)
 			}
-			s.log = nil
+			s.forget()
 			content, desc = uploadsBlob(100 << 10)
 			if err := repo.Push(t.Context(), desc, uploadsOnce{bytes.NewReader(content)}); err != nil {
 				t.Fatal(err)
@@ -88,7 +88,7 @@ func TestUploadsUnderALimit(t *testing.T) {
 		repo := s.repository(t, nil)
 		push := func(size int, want string) {
 			t.Helper()
-			s.log = nil
+			s.forget()
 			content, desc := uploadsBlob(size)
 			if err := repo.Push(t.Context(), desc, bytes.NewReader(content)); err != nil {
 				t.Fatal(err)
@@ -231,8 +231,8 @@ func TestUploadsInChunksOfWhatIsReadOnce(t *testing.T) {
 	if err := repo.Push(t.Context(), desc, uploadsOnce{bytes.NewReader(content)}); err != nil {
 		t.Errorf("once it is known: %v", err)
 	}
-	if len(s.sessions) > 0 {
-		t.Errorf("%d sessions are left", len(s.sessions))
+	if _, sessions := s.has(); sessions > 0 {
+		t.Errorf("%d sessions are left", sessions)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestUploadsThatKeepBreakingOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.holds(t, desc, content)
-		if n := s.times("PATCH"); n != 1 {
+		if n := s.asked("PATCH"); n != 1 {
 			t.Errorf("cost %s", s.methods())
 		}
 	})

@@ -144,7 +144,28 @@ func (s *uploadsServer) methods() string {
 	return strings.Join(s.log, " ")
 }
 
-// times counts what was asked by a method.
+// asked is times for a test: a request that was given up may still be served.
+func (s *uploadsServer) asked(method string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.times(method)
+}
+
+// has tells how many blobs and sessions there are.
+func (s *uploadsServer) has() (blobs, sessions int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.blobs), len(s.sessions)
+}
+
+// forget begins the list of what was asked anew.
+func (s *uploadsServer) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = nil
+}
+
+// times counts what was asked by a method. It is for hooks, which have the lock.
 func (s *uploadsServer) times(method string) int {
 	return len(slices.DeleteFunc(slices.Clone(s.log), func(e string) bool { m, _, _ := strings.Cut(e, " "); return m != method }))
 }

@@ -156,11 +156,11 @@ func TestUploadsRefused(t *testing.T) {
 			if e, ok := errors.AsType[*registry.Error](err); !ok || tc.status >= 400 && e.StatusCode != tc.status || e.Reference.Digest != desc.Digest {
 				t.Errorf("error = %#v", err)
 			}
-			if n := s.times(tc.method); n > 4 {
+			if n := s.asked(tc.method); n > 4 {
 				t.Errorf("tried %d times", n)
 			}
-			if len(s.sessions) > 0 {
-				t.Errorf("%d sessions are left", len(s.sessions))
+			if _, sessions := s.has(); sessions > 0 {
+				t.Errorf("%d sessions are left", sessions)
 			}
 		})
 	}
