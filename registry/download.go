@@ -59,7 +59,7 @@ func (r *Repository) download(ctx context.Context, desc ocispec.Descriptor) (*do
 // open asks for what is missing.
 func (d *download) open() (io.ReadCloser, error) {
 	ctx := d.ctx
-	if d.offset > 0 {
+	if len(d.sources) > 0 { // it has a place, though nothing may have come yet
 		ctx = resumed(ctx)
 	}
 	repo := d.engine.repo

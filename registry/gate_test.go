@@ -148,3 +148,25 @@ func TestDownloadKeepsItsPlace(t *testing.T) {
 		}
 	}
 }
+
+// A download whose connection breaks before its first byte has a place already:
+// it must not queue for another.
+func TestDownloadThatBreaksBeforeItsFirstByte(t *testing.T) {
+	content := filler(100 << 10)
+	var gets atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if gets.Add(1) == 1 {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(content))
+	}))
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	repo := gateRepository(t, gateClient(t, nil), strings.TrimPrefix(s.URL, "http://"), "a")
+	if got, err := fetchAll(ctx, repo, gateDescriptor(content)); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
