@@ -30,7 +30,8 @@ type Options struct {
 	// Retry says how often and how long requests are tried again.
 	Retry Retry
 	// Transport replaces dialling altogether: every request, those to token
-	// servers included, goes through it, and Hosts decides the scheme alone.
+	// servers included, goes through it. TLS, Proxy and DialTimeout of Hosts do
+	// not count then.
 	// nil: HTTP/1.1 and HTTP/2 with a pool of connections per host.
 	Transport http.RoundTripper
 	// TrustedRealms are hosts that may serve tokens for any registry, private

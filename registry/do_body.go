@@ -60,7 +60,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 
 // rest asks for what is missing.
 func (b *answerBody) rest() (io.ReadCloser, error) {
-	req := b.attempts.mark(b.req).Clone(resumed(b.req.Context()))
+	req := b.req.Clone(resumed(b.attempts.context(b.req.Context())))
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-", b.offset))
 	req.Header.Set("If-Range", b.validator)
 	resp, err := b.client.doOnce(req, b.hint)

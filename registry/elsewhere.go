@@ -24,12 +24,17 @@ var errElsewhere error = &sentinel{"the registry sends requests where they may n
 // around it; its connections are its own, so that none that another rule
 // allowed is used.
 type elsewhere struct {
-	hosts            *hosts
-	public, internal http.RoundTripper
+	hosts                     *hosts
+	public, internal, proxied http.RoundTripper
 }
 
 func newElsewhere(h *hosts) *elsewhere {
-	return &elsewhere{hosts: h, public: h.controlledAs(dialElsewhere(false), withoutIdentity), internal: h.controlledAs(dialElsewhere(true), withoutIdentity)}
+	return &elsewhere{
+		hosts:    h,
+		public:   h.controlledAs(dialElsewhere(false), withoutIdentity),
+		internal: h.controlledAs(dialElsewhere(true), withoutIdentity),
+		proxied:  h.controlledAs(nil, withoutIdentity), // the proxy dials
+	}
 }
 
 // withoutIdentity leaves out what says who is calling: a registry must not be
@@ -81,8 +86,8 @@ func withInternal(ctx context.Context, internal bool) context.Context {
 
 // RoundTrip implements http.RoundTripper.
 func (e *elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
-	if proxy, err := e.hosts.proxy(req); e.hosts.base != nil || err == nil && proxy != nil {
-		return e.hosts.RoundTrip(req) // somebody else dials
+	if proxy, err := e.hosts.proxy(req); err == nil && proxy != nil {
+		return e.proxied.RoundTrip(req)
 	}
 	if internal, _ := req.Context().Value(internalKey{}).(bool); internal {
 		return e.internal.RoundTrip(req)

@@ -247,9 +247,6 @@ func (h *hosts) controlled(control dialControl) http.RoundTripper {
 
 // controlledAs is controlled for hosts that are configured as change says.
 func (h *hosts) controlledAs(control dialControl, change func(HostConfig) HostConfig) http.RoundTripper {
-	if h.base != nil {
-		return h.base
-	}
 	return &controlledHosts{hosts: h, control: control, change: change, made: map[string]*http.Transport{}}
 }
 
@@ -277,6 +274,9 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return refuse(req, e.err)
 	}
 	e.config = c.change(e.config)
+	if c.hosts.base != nil {
+		return e.send(c.hosts.base, req)
+	}
 	c.mu.Lock()
 	t, ok := c.made[req.URL.Host]
 	if !ok {
