@@ -79,7 +79,7 @@ func kindOf(err error) error {
 		return ErrDenied
 	case errors.Is(err, ErrDigestMismatch):
 		return ErrDigestMismatch
-	case errors.Is(err, ErrUnavailable), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected), errors.Is(err, errMangled):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, errNotRegistry), errors.Is(err, errTLSExpected):
 		return ErrUnavailable
 	case errors.Is(err, errdef.ErrNotFound):
 		return ErrNotFound

@@ -18,9 +18,9 @@ type Options struct {
 	// Credentials answer who the client is at each host. nil: anonymous.
 	Credentials auth.Provider
 	// Hosts answers how a host, written as in references ("docker.io",
-	// "localhost:5000"), is reached. It is asked for each host that is used, redirect
-	// targets and token servers included, and may be called concurrently; an
-	// error fails the request. nil: HostConfig's zero value for all.
+	// "localhost:5000"), is reached. It is asked for each host that is used,
+	// redirect targets and token servers included, and may be called
+	// concurrently; an error fails the request. nil: HostConfig's zero value for all.
 	Hosts func(host string) (HostConfig, error)
 	// Aliases are short names: each key is a path of one or more segments
 	// without a host, each value the repository, or the part of a registry,

@@ -42,16 +42,15 @@ type AuthHint struct {
 // redirects, along which no header leaves the origin but those with which HTTP
 // speaks of content (Accept, Range, If-…), and none leads from HTTPS to HTTP,
 // nor one of a request that is no GET or HEAD to another host. Host is asked
-// for under the name in the URL, and
-// the URL's scheme is kept: http is plain HTTP because the caller wrote it, and
-// credentials are sent over it only as HostConfig.PlaintextCredentials says, or
-// to a loopback host.
+// for under the name in the URL, and the URL's scheme is kept: http is plain
+// HTTP because the caller wrote it, and credentials are sent over it only as
+// HostConfig.PlaintextCredentials says, or to a loopback host.
 //
 // req is not changed; its Authorization header is replaced. ctx is the
 // request's, whatever req has. A GET or a HEAD that fails before its answer
 // begins is tried again, see Retry; a body that breaks off is taken up where the
-// server tells versions of it apart, by an ETag or a time of modification. To be sent again after a challenge, a body must
-// have a GetBody.
+// server tells versions of it apart, by an ETag or a time of modification. To
+// be sent again, also after a challenge, a request's body must have a GetBody.
 //
 // The response has a status below 400, and may be 304; its body is the caller's
 // to bound and to close. Everything else is an *Error, whose URL is set and

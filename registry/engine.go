@@ -13,8 +13,8 @@ import (
 // transport of one repository, which make any registry look conforming.
 //
 // A request names the repository as it was asked for. Beneath that are, from
-// the outside in: attempts (retry.go), places (endpoint.go), the mending of the
-// answer (repair.go), the signature (auth.Signer), redirects (exchange.go), and
+// the outside in: attempts (retry.go), places (mirrors.go, endpoint.go), the
+// mending of the answer (repair.go), the signature (auth.Signer), redirects (exchange.go), and
 // the host's turn, headers and connections (gate.go, transport.go).
 type engine struct {
 	repo       *Repository

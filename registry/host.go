@@ -28,11 +28,12 @@ type HostConfig struct {
 	// its TLS handshake not included. Zero: 15 seconds.
 	DialTimeout time.Duration
 	// Header is sent with every request to this host, beside what the protocol
-	// needs, and to no other: neither to a redirect target nor to a token
-	// server elsewhere, nor with an upload that another host leads here, nor over plain HTTP to a host that is spoken to by TLS
-	// unless PlaintextCredentials. Its values are secrets: they are never logged. It must
-	// not hold Authorization, Host, User-Agent, a header of the connection, or
-	// one with which the protocol speaks of content (Accept, Content-Type,
+	// needs, and to no other: neither to a redirect target nor to a token server
+	// elsewhere. Nor is it sent with an upload that another host leads here, or
+	// over plain HTTP to a host that is spoken to by TLS unless
+	// PlaintextCredentials. Its values are secrets: they are never logged. It
+	// must not hold Authorization, Host, User-Agent, a header of the connection,
+	// or one with which the protocol speaks of content (Accept, Content-Type,
 	// Range).
 	Header http.Header
 	// UserAgent replaces Options.UserAgent at this host. Empty: it does not.

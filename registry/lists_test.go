@@ -109,7 +109,8 @@ func TestTagPages(t *testing.T) {
 			want: append(slices.Repeat([]string{"x"}, 999), "y"), asked: []string{first, first + "?n=1000", first + "?last=y&n=1000"}},
 		{name: "number, then denied", pages: map[string]listsPage{first: {status: 413}, first + "?n=1000": {entries: many}, "*": {status: 403}},
 			want: append(slices.Repeat([]string{"x"}, 999), "y"), asked: []string{first, first + "?n=1000", first + "?last=y&n=1000"}, fails: "403"},
-		{name: "no object", pages: map[string]listsPage{"*": {entries: `1}{"tags":["a"]`}}, asked: []string{first, first}, fails: "no list"},
+		{name: "no object", pages: map[string]listsPage{"*": {entries: `1}{"tags":["a"]`}}, asked: []string{first}, fails: "no list"},
+		{name: "half of it", pages: map[string]listsPage{"*": {entries: `["a"`}}, asked: []string{first, first}, fails: "no list"},
 		{name: "numbers", pages: map[string]listsPage{"*": {entries: `[1]`}}, asked: []string{first}, fails: "no list"},
 		{name: "a text", pages: map[string]listsPage{"*": {entries: `"a"`}}, asked: []string{first}, fails: "no list"},
 	} {

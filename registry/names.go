@@ -25,7 +25,12 @@ func names(e engine, key string, most int, sizes []int) pages[string] {
 	}
 }
 
-// decodeNames reads one page; of what else stands there nothing is kept. A list that is null or missing is empty.
+// errMangled is about a list of which a part came, or in which something else
+// did: it is no JSON. Lists have no digest to tell by.
+var errMangled error = &sentinel{"it is no JSON", []error{ErrUnavailable}}
+
+// decodeNames reads one page; of what else stands there nothing is kept. A list
+// that is null or missing is empty.
 func decodeNames(r io.Reader, key string) ([]string, error) {
 	dec := json.NewDecoder(limit.NewReader(r, maxPage))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -68,6 +73,9 @@ func noList(err error) error {
 		return errNoList
 	case errors.Is(err, limit.ErrExceeded):
 		return fmt.Errorf("page of a list: %w", err)
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %w: %w", errNoList, errMangled, err)
 	}
 	return fmt.Errorf("%w: %w", errNoList, err)
 }

@@ -142,10 +142,23 @@ func (p pages[T]) fetch(ctx context.Context, u *url.URL) (page[T], error) {
 		return page[T]{}, err
 	}
 	req.Header.Set("Accept", p.accept)
-	resp, err := p.engine.Do(req)
+	for attempts := p.engine.repo.client.newAttempts(); ; {
+		got, err := p.ask(req, attempts)
+		if !errors.Is(err, errMangled) {
+			return got, err
+		}
+		if err := attempts.again(ctx, err); err != nil {
+			return page[T]{}, err
+		}
+	}
+}
+
+func (p pages[T]) ask(req *http.Request, attempts *attempts) (page[T], error) {
+	a, err := p.engine.do(req, attempts)
 	if err != nil {
 		return page[T]{}, err
 	}
+	resp := a.response
 	if resp.StatusCode >= 400 {
 		return page[T]{}, failure(resp)
 	}

@@ -172,6 +172,9 @@ func repairReferrers(resp *http.Response, elsewhere bool) (*http.Response, error
 	if mediaType != ocispec.MediaTypeImageIndex && (err != nil || !index.Has("manifests")) {
 		return noReferrers(resp), nil
 	}
+	if err != nil && !json.Valid(content) {
+		err = fmt.Errorf("%w: %w", errMangled, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list of referrers: %w", err)
 	}

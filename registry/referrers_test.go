@@ -284,3 +284,20 @@ func forward(w http.ResponseWriter, req *http.Request, to string) {
 	w.WriteHeader(resp.StatusCode)
 	io.Copy(w, resp.Body)
 }
+
+// A list that is cut in two, and looks whole, is asked for once more.
+func TestReferrersThatAreCut(t *testing.T) {
+	s := server(t, nil)
+	repo := repository(t, s, nil)
+	manifest, _ := artifact(t, repo, "1", "content")
+	s.SetFaults(&registrytest.Faults{Match: registrytest.ReferrerLists, Truncate: true, NoLength: true, Times: 1})
+	s.Reset()
+	for _, err := range registry.Referrers(t.Context(), repo, manifest, "") {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.Cost().Requests; n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,9 +29,6 @@ var errTLSExpected = errors.New("the host speaks TLS, and was asked in plain HTT
 
 // errBroken is about a connection that broke while an answer was read.
 var errBroken = errors.New("the connection broke")
-
-// errMangled is about a list of which a part came, or that is another thing.
-var errMangled = errors.New("the answer is no list: it is no JSON")
 
 // maxAnswer bounds what is read of an answer that is not a blob: a manifest, or
 // a page of a list.
@@ -76,9 +72,6 @@ func (e engine) repair(asked *http.Request, resp *http.Response) (*http.Response
 	}
 	if reference, ok := e.object(asked, "manifests"); ok && resp.StatusCode == http.StatusOK {
 		return repairManifest(resp, content, reference)
-	}
-	if strings.HasSuffix(asked.URL.Path, "/tags/list") && !json.Valid(content) {
-		return nil, errMangled // lists have no digest to tell by
 	}
 	return resp, nil
 }

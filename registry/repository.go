@@ -18,10 +18,10 @@ import (
 )
 
 // Repository is one repository of a registry: a Target, a ReferenceFetcher, a
-// ReferencePusher, a TagLister and a ReferrerLister. Its requests are stated with each method;
-// a registry with bearer tokens adds one challenge and one token request for
-// each repository, set of actions and token lifetime. It is immutable and
-// safe for concurrent use.
+// ReferencePusher, a TagLister and a ReferrerLister. Its requests are stated
+// with each method; a registry with bearer tokens adds one challenge and one
+// token request for each repository, set of actions and token lifetime, and
+// failures add what Retry says. It is immutable and safe for concurrent use.
 //
 // Errors are *Error. Every method may match ErrUnauthorized, ErrDenied,
 // ErrRateLimited, ErrUnavailable, or the context's error, beside what it says

@@ -94,6 +94,9 @@ func (s *uploadSession) home() bool {
 
 // send makes one request of the session. body may be nil.
 func (s *uploadSession) send(ctx context.Context, method string, at *url.URL, body *upload, header http.Header) (*http.Response, error) {
+	if body == nil {
+		return s.sendGuarded(ctx, nil, method, at, nil, header)
+	}
 	ctx, guard := guardSend(ctx)
 	resp, err := s.sendGuarded(ctx, guard, method, at, body, header)
 	stalled := guard.end()
