@@ -38,6 +38,23 @@ func (c Credential) sameSecrets(o Credential) bool {
 		c.IdentityToken.Equal(o.IdentityToken) && c.RegistryToken.Equal(o.RegistryToken)
 }
 
+// kind names what the credential holds.
+func (c Credential) kind() string {
+	var kinds []string
+	for _, k := range []struct {
+		name   string
+		secret Secret
+	}{{"registry token", c.RegistryToken}, {"identity token", c.IdentityToken}, {"password", c.Password}} {
+		if !k.secret.IsZero() {
+			kinds = append(kinds, k.name)
+		}
+	}
+	if len(kinds) == 0 {
+		return "anonymous"
+	}
+	return strings.Join(kinds, " and ")
+}
+
 func (c Credential) hasPassword() bool { return c.Username != "" && !c.Password.IsZero() }
 
 // check refuses what could not be stored or sent without changing its

@@ -55,12 +55,30 @@ func Chain(providers ...Provider) Provider {
 type chain []Provider
 
 func (ps chain) Credential(ctx context.Context, r Resource) (Credential, error) {
+	return ps.first(ctx, func(p Provider) (Credential, error) { return p.Credential(ctx, r) })
+}
+
+// Renew implements Renewer.
+func (ps chain) Renew(ctx context.Context, r Resource, rejected Credential) (Credential, error) {
+	return ps.first(ctx, func(p Provider) (Credential, error) { return renew(ctx, p, r, rejected) })
+}
+
+// Explain implements Explainer.
+func (ps chain) Explain(ctx context.Context, r Resource) []Finding {
+	var findings []Finding
+	for _, p := range ps {
+		findings = append(findings, explain(ctx, p, r)...)
+	}
+	return findings
+}
+
+func (ps chain) first(ctx context.Context, ask func(Provider) (Credential, error)) (Credential, error) {
 	var causes []error
 	for _, p := range ps {
 		if err := ctx.Err(); err != nil {
 			return Credential{}, err
 		}
-		c, err := p.Credential(ctx, r)
+		c, err := ask(p)
 		if err == nil {
 			return c, nil
 		}
