@@ -67,7 +67,7 @@ func (x *exchange) presign(ctx context.Context) (*signature, error) {
 	if known.internal {
 		x.where.Store(connInternal)
 	}
-	found, err := x.s.lookup(ctx, x.resource, nil)
+	found, err := x.s.lookup(ctx, x.resource)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (x *exchange) next(ctx context.Context, resp *http.Response, sig *signature
 			x.s.tokens.drop(sig.token)
 		}
 	}
-	found, err := x.s.lookup(ctx, x.resource, stale)
+	found, err := x.s.lookupAgain(ctx, x.resource, stale)
 	if err != nil {
 		return nil, err
 	}

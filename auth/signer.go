@@ -71,7 +71,7 @@ type Signer struct {
 	key        [32]byte
 	now        func() time.Time
 	log        *slog.Logger
-	lookups    *lookups
+	lookups    *answers
 	schemes    *schemes
 	tokens     *tokenCache
 	fetches    *flights[fetchKey, *token]
@@ -120,7 +120,7 @@ func (s *Signer) With(p Provider) *Signer {
 
 func (s *Signer) forget() {
 	rand.Read(s.key[:])
-	s.lookups, s.schemes, s.tokens, s.fetches = &lookups{}, &schemes{}, &tokenCache{}, &flights[fetchKey, *token]{}
+	s.lookups, s.schemes, s.tokens, s.fetches = s.newLookups(), &schemes{}, &tokenCache{}, &flights[fetchKey, *token]{}
 }
 
 // Format writes the type's name: what a signer holds changes while it is used,
