@@ -58,7 +58,7 @@ func (s *Store) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, erro
 }
 
 func (s *Store) has(desc ocispec.Descriptor) bool {
-	if s.dir == "" {
+	if !s.knows(desc.Digest) {
 		return false
 	}
 	info, err := os.Stat(s.blobPath(desc.Digest))
@@ -72,7 +72,7 @@ func (s *Store) blobPath(d digest.Digest) string {
 
 // openBlob opens a file of content whose hash is its name.
 func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
-	if s.dir == "" {
+	if !s.knows(d) {
 		return nil, nil, missing(d)
 	}
 	f, info, err := openRegular(s.blobPath(d))

@@ -20,8 +20,11 @@
 // # Identities
 //
 // A Store is for one identity. Whoever reads through it gets what it holds, by
-// digest without a request, whether or not the registry would let them: give
-// each user of a multi-tenant program a directory of their own.
+// digest without a request, whether or not the registry would let them. A
+// program with several tenants opens one Store for each, on the same directory,
+// with a partition of its own ([Options].Partition): content is on the disk
+// once, and is here for those partitions alone that a registry, or the program,
+// has given it to. Who knows only a digest has to ask the registry.
 //
 // # Sharing
 //
@@ -34,9 +37,12 @@
 // # Layout
 //
 //	blobs/<algorithm>/<hex>                                  content, write-once
-//	parts/default/refs/<sha256 of host/repository>/<tag>     what a tag named, and when
-//	pins/<sha256 of host/repository>/<tag>                   packed here, not yet pushed
+//	parts/<partition>/known/<algorithm>/<hex>                empty: the partition has been shown this content
+//	parts/<partition>/refs/<sha256 of host/repository>/<tag> what a tag named, and when
+//	parts/<partition>/pins/<sha256 of host/repository>/<tag> packed here, not yet pushed
 //	ingest/                                                  content on its way in
+//
+// The user's own partition is called default.
 //
 // The directory itself is made with mode 0700, since charts may be private;
 // what is beneath it follows the umask. To share a cache between users, make

@@ -65,11 +65,11 @@ func (s *Store) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 }
 
 func (s *Store) entries(ctx context.Context) ([]Entry, error) {
-	refs, err := s.listRepositories(ctx, s.path("parts", "default", "refs"), s.refPath)
+	refs, err := s.listRepositories(ctx, s.part("refs"), s.refPath)
 	if err != nil {
 		return nil, err
 	}
-	pins, err := s.listRepositories(ctx, s.path("pins"), s.pinPath)
+	pins, err := s.listRepositories(ctx, s.part("pins"), s.pinPath)
 	if err != nil {
 		return nil, err
 	}

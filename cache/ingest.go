@@ -73,8 +73,13 @@ func (in *ingest) keep(ctx context.Context, desc ocispec.Descriptor) error {
 }
 
 // rename gives the file its name. Windows refuses that where somebody reads a
-// file of that name: a good one will do as well.
+// file of that name: a good one will do as well. That the partition knows the
+// content, which it has brought here, is noted first: without the content that
+// says nothing.
 func (in *ingest) rename(ctx context.Context, desc ocispec.Descriptor) error {
+	if err := in.store.learn(desc.Digest); err != nil {
+		return err
+	}
 	path := in.store.blobPath(desc.Digest)
 	err := in.store.withParent(path, func() error { return os.Rename(in.Name(), path) })
 	if err == nil {

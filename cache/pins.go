@@ -41,6 +41,7 @@ func (s *Store) Pin(ctx context.Context, ref registry.Reference, root ocispec.De
 	dirs := map[string]bool{}
 	err := s.walk(ctx, root, func(desc ocispec.Descriptor, _ bool) error {
 		dirs[filepath.Dir(s.blobPath(desc.Digest))] = true
+		dirs[filepath.Dir(s.knownPath(desc.Digest))] = true
 		return s.syncBlob(ctx, desc)
 	})
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *Store) Pin(ctx context.Context, ref registry.Reference, root ocispec.De
 	if err := s.writeRecord(path, newRecord(ref, root, time.Now(), time.Time{}), true); err != nil {
 		return fmt.Errorf("pin %s: %w", ref, err)
 	}
-	for _, dir := range []string{s.path("blobs"), filepath.Dir(path), s.path("pins"), s.dir} {
+	for _, dir := range []string{s.path("blobs"), filepath.Dir(path), s.part("pins"), s.part("known"), s.part(), s.path("parts"), s.dir} {
 		dirs[dir] = true
 	}
 	for dir := range dirs {
@@ -111,7 +112,7 @@ func (s *Store) Unpin(ctx context.Context, ref registry.Reference) error {
 }
 
 func (s *Store) pinPath(ref registry.Reference) string {
-	return s.path("pins", hashName(ref.Name()), escapeTag(ref.Tag))
+	return s.part("pins", hashName(ref.Name()), escapeTag(ref.Tag))
 }
 
 func checkPin(ref registry.Reference) error {

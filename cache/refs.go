@@ -60,14 +60,13 @@ func (r record) descriptor() ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size}
 }
 
-// refPath wants a reference with a valid tag. A partition is one identity's
-// view of the references; there is one, the user's own.
+// refPath wants a reference with a valid tag.
 func (s *Store) refPath(ref registry.Reference) string {
 	return filepath.Join(s.refDir(ref), escapeTag(ref.Tag))
 }
 
 func (s *Store) refDir(ref registry.Reference) string {
-	return s.path("parts", "default", "refs", hashName(ref.Name()))
+	return s.part("refs", hashName(ref.Name()))
 }
 
 // readRef returns what the tag of ref last named, if that manifest is here: a

@@ -14,6 +14,12 @@ import (
 
 // Options are the settings of a [Store]. The zero value is usable.
 type Options struct {
+	// Partition is whose view of the directory this is: any name that the
+	// program gives to an identity, its tenant or its service account. Two
+	// partitions share the bytes on the disk and nothing else: references and
+	// pins are each one's own, and content that only another was shown is not
+	// here, not even by its digest. Empty: the user's own.
+	Partition string
 	// Logger hears of files that were bad, and of what could not be written,
 	// once per cause. Nil: silent.
 	Logger *slog.Logger
@@ -23,9 +29,10 @@ type Options struct {
 // and needs no closing. It is safe for concurrent use, also by several Stores
 // and processes on the same directory.
 type Store struct {
-	dir     string // empty: it keeps nothing
-	log     *slog.Logger
-	buffers sync.Pool
+	dir       string // empty: it keeps nothing
+	partition string // the name of its directory in parts
+	log       *slog.Logger
+	buffers   sync.Pool
 
 	mu     sync.Mutex
 	logged map[string]bool // causes of trouble that the log has
@@ -47,7 +54,11 @@ func Open(dir string, options *Options) (*Store, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	s := newStore(dir)
-	if options != nil && options.Logger != nil {
+	if options == nil {
+		return s, nil
+	}
+	s.partition = partitionDir(options.Partition)
+	if options.Logger != nil {
 		s.log = options.Logger
 	}
 	return s, nil
@@ -59,7 +70,7 @@ func Open(dir string, options *Options) (*Store, error) {
 func None() *Store { return newStore("") }
 
 func newStore(dir string) *Store {
-	s := &Store{dir: dir, log: slog.New(slog.DiscardHandler), logged: map[string]bool{}}
+	s := &Store{dir: dir, partition: defaultPartition, log: slog.New(slog.DiscardHandler), logged: map[string]bool{}}
 	s.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	return s
 }

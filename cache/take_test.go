@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
@@ -80,7 +81,7 @@ func TestOpenDigestRemovesWhatIsBad(t *testing.T) {
 	s := newStoreIn(t, dir)
 	d := digest.FromString("good")
 	path := filepath.Join(dir, "blobs", "sha256", d.Encoded())
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := s.Put(t.Context(), ocispec.Descriptor{Digest: d, Size: 4}, strings.NewReader("good")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte("evil"), 0o666); err != nil {

@@ -14,7 +14,7 @@ type ClientOptions struct {
 	Registry *registry.Client
 	// Cache keeps what was pulled and packed, for one identity: what it holds
 	// it gives to whoever reads through it, so clients of different users need
-	// a Store each. nil: nothing is kept, and every pull downloads.
+	// a Store each, on one directory with a cache.Options.Partition each. nil: nothing is kept, and every pull downloads.
 	Cache *cache.Store
 	// Policy says when the cache asks the registry. Its zero value confirms
 	// every tag with one request. Without a Cache it has nothing to say.

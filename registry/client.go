@@ -154,8 +154,9 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // With returns a client with another identity that shares connections and
-// host configuration with c, and no token. A nil provider is anonymous. A cache
-// is for one identity: do not read through the same cache.Store with both.
+// host configuration with c, and no token. A nil provider is anonymous. A
+// cache.Store is for one identity: open another one, with a partition of its
+// own, for each.
 func (c *Client) With(credentials auth.Provider) *Client {
 	other := *c
 	other.signer = c.signer.With(credentials)

@@ -1,0 +1,68 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"regexp"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// defaultPartition is the user's own.
+const defaultPartition = "default"
+
+// plainPartition is a name that is safe as that of a directory, everywhere.
+// The names of the others begin with what none of these has.
+var plainPartition = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+func partitionDir(name string) string {
+	switch {
+	case name == "":
+		return defaultPartition
+	case plainPartition.MatchString(name) && !isDevice(name) && name != defaultPartition:
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "!" + hex.EncodeToString(sum[:])
+}
+
+// part is the path of something that belongs to the partition.
+func (s *Store) part(elem ...string) string {
+	return s.path(append([]string{"parts", s.partition}, elem...)...)
+}
+
+// knows tells whether the partition has been shown the content of that digest.
+// What another one has kept is not here until then.
+func (s *Store) knows(d digest.Digest) bool {
+	if s.dir == "" {
+		return false
+	}
+	info, err := os.Stat(s.knownPath(d))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// learn notes that the partition has been shown the content.
+func (s *Store) learn(d digest.Digest) error {
+	if s.knows(d) {
+		return nil
+	}
+	path := s.knownPath(d)
+	return s.withParent(path, func() error {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	})
+}
+
+// knownPath wants a valid digest, as blobPath does.
+func (s *Store) knownPath(d digest.Digest) string {
+	return s.part("known", d.Algorithm().String(), d.Encoded())
+}
