@@ -172,12 +172,14 @@ type entry struct {
 	Password      string `json:"password"`
 }
 
+var errNotStrings = errors.New("the entry is not an object of strings")
+
 // decodeEntry reads a credential. A zero one without an error is a marker, as
 // docker leaves beside a helper. No error repeats anything of the entry.
 func decodeEntry(raw json.RawMessage) (Credential, error) {
 	var e entry
 	if json.Unmarshal(raw, &e) != nil {
-		return Credential{}, errors.New("the entry is not an object of strings")
+		return Credential{}, errNotStrings
 	}
 	user, password := e.Username, e.Password
 	if e.Auth != "" {
