@@ -32,9 +32,16 @@ func (e entries) host(r Resource, causes *[]error) Credential {
 	return e.first(e.profile.hostKeys(r), causes)
 }
 
-// find looks for both.
+// find looks for both, or for patterns.
 func (e entries) find(r Resource) (Credential, []error) {
 	var causes []error
+	if e.profile.kubelet {
+		var keys []string
+		for _, m := range e.auths {
+			keys = append(keys, m.key)
+		}
+		return e.firstOf(matchingImages(unique(keys), r), &causes), causes
+	}
 	c := e.path(r, &causes)
 	if c.IsZero() {
 		c = e.host(r, &causes)
@@ -42,16 +49,54 @@ func (e entries) find(r Resource) (Credential, []error) {
 	return c, causes
 }
 
-// first takes the first entry under keys that holds a credential.
+// credential is Provider's, for a source that consists of entries alone.
+func (e entries) credential(r Resource) (Credential, error) {
+	c, causes := e.find(r)
+	if c.IsZero() {
+		return Credential{}, noCredential(causes)
+	}
+	return c, nil
+}
+
+// explain is Explainer's, for such a source.
+func (e entries) explain(r Resource) []Finding {
+	c, causes := e.find(r)
+	findings := failedFindings(e.source, causes)
+	switch {
+	case !c.IsZero():
+		return append(findings, finding(e.source, c, nil))
+	case len(findings) == 0:
+		return []Finding{{Origin: e.source, Outcome: OutcomeNone, Reason: e.whyNot(r)}}
+	}
+	return findings
+}
+
+// failedFindings are the entries that were passed by, and a helper that failed.
+func failedFindings(source Origin, causes []error) []Finding {
+	var findings []Finding
+	for _, cause := range causes {
+		findings = append(findings, finding(source, Credential{}, cause))
+	}
+	return findings
+}
+
+// first takes the first entry that holds a credential, of those under a key
+// that is spelled like one of them.
 func (e entries) first(keys []string, causes *[]error) Credential {
+	var found []string
 	for _, key := range keys {
-		for _, k := range e.auths.matchKeys(key) {
-			c, err := e.at(k)
-			if err != nil {
-				*causes = append(*causes, err)
-			} else if !c.IsZero() {
-				return c
-			}
+		found = append(found, e.auths.matchKeys(key)...)
+	}
+	return e.firstOf(found, causes)
+}
+
+func (e entries) firstOf(keys []string, causes *[]error) Credential {
+	for _, key := range keys {
+		c, err := e.at(key)
+		if err != nil {
+			*causes = append(*causes, err)
+		} else if !c.IsZero() {
+			return c
 		}
 	}
 	return Credential{}
@@ -74,6 +119,9 @@ func (e entries) at(key string) (Credential, error) {
 
 // whyNot tells in one sentence why there is no credential for r.
 func (e entries) whyNot(r Resource) string {
+	if e.profile.kubelet {
+		return fmt.Sprintf("none of its %d keys matches, or what matches holds no credential", len(e.auths))
+	}
 	var marks, paths []string
 	for _, m := range e.auths {
 		of, known := e.profile.resourceOf(m.key)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -23,7 +24,7 @@ func (f *FileStore) newMode(info fs.FileInfo, secret bool) (fs.FileMode, error) 
 		return 0o600, nil
 	case !secret:
 		return info.Mode().Perm(), nil
-	case f.opts.RefuseShared && info.Mode().Perm()&0o077 != 0:
+	case f.opts.RefuseShared && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return 0, &Error{
 			Stage: StageConfig, Origin: f.origin(""), Err: ErrPlaintextRefused,
 			Message: fmt.Sprintf("others may read it (mode %04o)", info.Mode().Perm()),

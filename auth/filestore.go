@@ -30,7 +30,8 @@ type FileOptions struct {
 	HelperTimeout time.Duration // for one run of a helper; 0 is 30 s
 	NoExec        bool          // run no helper, for files that are not trusted
 	// RefuseShared refuses to write a secret into a file that others may read,
-	// with ErrPlaintextRefused, instead of taking that right away.
+	// with ErrPlaintextRefused, instead of taking that right away. On Windows,
+	// where a file's mode does not tell who may, it has no effect.
 	RefuseShared bool
 	Logger       *slog.Logger // nil is silent
 }

@@ -17,6 +17,8 @@ type profile struct {
 	containers bool
 	// bare is the format of ~/.dockercfg: the entries without anything around.
 	bare bool
+	// kubelet takes keys for patterns of images.
+	kubelet bool
 }
 
 var (
