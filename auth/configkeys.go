@@ -62,14 +62,6 @@ func pathSpellings(r Resource) []string {
 	return keys
 }
 
-// spellings are the keys for exactly r.
-func spellings(r Resource) []string {
-	if r.Path != "" {
-		return pathSpellings(r)
-	}
-	return hostSpellings(r)
-}
-
 // hubTokenKeys are where docker's browser login keeps its own tokens. They are
 // of no use to a registry, and are removed with the rest.
 var hubTokenKeys = []string{hubKey + "access-token", hubKey + "refresh-token"}

@@ -5,8 +5,9 @@
 // host or a part of one. Credentials are bound to the host they were stored
 // for, remember where they came from, and keep their secrets in the [Secret]
 // type, which prints as REDACTED. [Chain] asks several providers in order;
-// [NewDefault] reads the files that docker login and helm registry login
-// write, and the credential helpers that those files name.
+// [NewDefault] reads the environment, the files that docker login, helm
+// registry login and podman login write, and the credential helpers that those
+// files name; [Explain] tells what each of them has.
 //
 // A [Signer] proves it: [Signer.Do] sends a request, answers the registry's
 // challenge with basic credentials or with a token from the token server that

@@ -10,19 +10,26 @@ import (
 // for the host, which gets the host alone; else, for paths, and for registry
 // tokens, which helpers cannot hold, into the file. A secret in the file is
 // readable by whoever reads it, so that depends on the plaintext policy; the
-// file's mode is then tightened to 0600. Errors match ErrPlaintextRefused,
-// ErrConfigInvalid (a file that does not parse is never written over) or
-// ErrHelper, or are those of the file system or the context.
+// file's mode is then tightened to 0600.
+//
+// Users of this package take turns at the file. Of the programs that take no
+// lock (docker, podman, Helm), one that writes between our reading and our
+// replacing is noticed, and what it wrote is kept. One that has read the file
+// before and writes what it remembers afterwards takes our entry away, and
+// nothing can keep it from that; so Put looks again after a tenth of a second
+// and, where its entry has gone back to what it was, puts it there again. Lost
+// is only what a program takes away that held the file in memory for longer,
+// such as a docker login that waits for its user meanwhile.
+//
+// Errors match ErrPlaintextRefused, ErrConfigInvalid (a file that does not
+// parse is never written over) or ErrHelper, or are those of the file system or
+// the context.
 func (f *FileStore) Put(ctx context.Context, r Resource, c Credential) (Origin, error) {
 	if err := c.check(); err != nil {
 		return Origin{}, fmt.Errorf("store the credential for %s: %w", r, err)
 	}
-	if r.Path != "" && !f.pathKeys {
-		return Origin{}, &Error{
-			Stage: StageConfig, Origin: f.origin(r.String()),
-			Message: "docker keeps one credential for each host, and would use one for a path everywhere on it",
-			Hint:    "log in to " + r.Host + ", or keep it in Helm's file",
-		}
+	if err := f.profile.refuse(r, c); err != nil {
+		return Origin{}, err
 	}
 	cfg, err := f.load()
 	if err != nil {
@@ -35,13 +42,13 @@ func (f *FileStore) Put(ctx context.Context, r Resource, c Credential) (Origin, 
 	if suffix == "" || r.Path != "" || !c.RegistryToken.IsZero() {
 		return f.putEntry(ctx, r, c)
 	}
-	key := canonicalKey(r)
+	key := f.profile.key(r)
 	origin, err := f.helpers.store(ctx, suffix, key, c)
 	if err != nil {
 		return Origin{}, err
 	}
 	// What the file still holds for this host would be readable for nothing.
-	err = f.update(ctx, false, func(cfg *config) (bool, error) {
+	_, err = f.update(ctx, false, func(cfg *config) (bool, error) {
 		raw, found := cfg.auths.get(key)
 		if !found {
 			return false, nil
@@ -60,11 +67,11 @@ func (f *FileStore) Put(ctx context.Context, r Resource, c Credential) (Origin, 
 }
 
 func (f *FileStore) putEntry(ctx context.Context, r Resource, c Credential) (Origin, error) {
-	key := canonicalKey(r)
-	err := f.update(ctx, true, func(cfg *config) (bool, error) {
+	key := f.profile.key(r)
+	_, err := f.update(ctx, true, func(cfg *config) (bool, error) {
 		raw, found := cfg.auths.get(key)
 		if found {
-			if old, err := decodeEntry(raw); err == nil && holdsSame(old, c) {
+			if old, err := f.profile.decode(raw); err == nil && holdsSame(old, c) {
 				return false, nil // files may be read-only and right already (docker/cli#5553)
 			}
 		}
@@ -105,7 +112,8 @@ func (f *FileStore) plaintextWarning(at Origin) string {
 }
 
 // Delete implements Store. It removes the entries for exactly r under every
-// spelling of its host, and asks the helper to forget it.
+// spelling of its host, and asks the helper to forget it. Beside programs that
+// take no lock it does as Put does.
 func (f *FileStore) Delete(ctx context.Context, r Resource) ([]Origin, error) {
 	cfg, err := f.load()
 	if err != nil {
@@ -116,7 +124,7 @@ func (f *FileStore) Delete(ctx context.Context, r Resource) ([]Origin, error) {
 	if suffix, err := cfg.helper(hostKeys(r)); err != nil {
 		failures = append(failures, f.invalid(r.Host, err))
 	} else if suffix != "" && r.Path == "" {
-		keys := []string{canonicalKey(r)}
+		keys := []string{f.profile.key(r)}
 		if r.isHub() {
 			keys = append(keys, hubTokenKeys...)
 		}
@@ -136,23 +144,23 @@ func (f *FileStore) Delete(ctx context.Context, r Resource) ([]Origin, error) {
 }
 
 func (f *FileStore) deleteEntries(ctx context.Context, r Resource) ([]Origin, error) {
-	keys := spellings(r)
+	keys := f.profile.keys(r)
 	if r.Path == "" && r.isHub() {
 		keys = append(keys, hubTokenKeys...)
 	}
-	var removed []Origin
-	err := f.update(ctx, false, func(cfg *config) (bool, error) {
-		removed = nil
+	gone, err := f.update(ctx, false, func(cfg *config) (bool, error) {
+		found := false
 		for _, key := range keys {
 			for _, k := range cfg.auths.matchKeys(key) {
 				cfg.auths = cfg.auths.without(k)
-				removed = append(removed, f.origin(k))
+				found = true
 			}
 		}
-		return len(removed) > 0, nil
+		return found, nil
 	})
-	if err != nil {
-		return nil, err
+	var removed []Origin
+	for _, key := range gone {
+		removed = append(removed, f.origin(key))
 	}
-	return removed, nil
+	return removed, err
 }

@@ -141,7 +141,7 @@ func TestDelete(t *testing.T) {
 func TestPutBesideAnUnlockedWriter(t *testing.T) {
 	f := fileStore(t, auths("a.io", "u:1"), plaintext)
 	times := 0
-	f.beforeCommit = func() {
+	f.beforeCompare = func() {
 		if times++; times == 1 {
 			writeFile(t, f.Path(), auths("a.io", "u:1", "docker.example", "u:2"))
 		}
@@ -154,7 +154,7 @@ func TestPutBesideAnUnlockedWriter(t *testing.T) {
 			t.Errorf("%s is lost: %v", host, err)
 		}
 	}
-	f.beforeCommit = func() {
+	f.beforeCompare = func() {
 		times++
 		writeFile(t, f.Path(), auths("a.io", fmt.Sprint("u:", times)))
 	}
@@ -177,7 +177,7 @@ func TestChildProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	if os.Getenv("AUTH_TEST_CHILD_CRASH") != "" {
-		f.beforeCommit = func() { os.Exit(7) }
+		f.beforeCompare = func() { os.Exit(7) }
 	}
 	if _, err := f.Put(t.Context(), Resource{Host: os.Getenv("AUTH_TEST_CHILD_HOST")}, password("u", "new")); err != nil {
 		t.Fatal(err)

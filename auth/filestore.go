@@ -1,15 +1,9 @@
 package auth
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"time"
-
-	"github.com/portolan-oci/portolan/internal/limit"
 )
 
 // maxConfig bounds a credential file: 4 MiB hold ten thousand entries with
@@ -35,7 +29,11 @@ type FileOptions struct {
 	Plaintext     PlaintextPolicy
 	HelperTimeout time.Duration // for one run of a helper; 0 is 30 s
 	NoExec        bool          // run no helper, for files that are not trusted
-	Logger        *slog.Logger  // nil is silent
+	// RefuseShared refuses to write a secret into a file that others may read,
+	// with ErrPlaintextRefused, instead of taking that right away. On Windows,
+	// where a file's mode does not tell who may, it has no effect.
+	RefuseShared bool
+	Logger       *slog.Logger // nil is silent
 }
 
 // FileStore is a credential file in the format of docker's config.json,
@@ -44,14 +42,18 @@ type FileOptions struct {
 // lock that all users of this package share, and keeps everything it does not
 // know byte for byte. It is safe for concurrent use.
 type FileStore struct {
-	path     string
-	kind     string
-	pathKeys bool // credentials for paths can be written
-	opts     FileOptions
-	log      *slog.Logger
-	helpers  *helpers
+	path    string
+	profile profile
+	opts    FileOptions
+	log     *slog.Logger
+	helpers *helpers
+	turn    chan struct{} // held by the goroutine that writes
+	settle  time.Duration // until the second look at what was written
 
-	beforeCommit func() // for tests: the moment between reading and replacing
+	// For tests, the moments at which another program may write: while the new
+	// file is prepared, after the last look at the old one, and after it has
+	// been replaced.
+	beforeCompare, beforeCommit, afterCommit func()
 }
 
 // NewDockerStore opens docker's config.json at path. The file need not exist
@@ -60,27 +62,38 @@ type FileStore struct {
 // since docker would give them to the whole host. An empty path, an unknown
 // policy and a negative time are errors.
 func NewDockerStore(path string, opts *FileOptions) (*FileStore, error) {
-	return newFileStore(path, "docker config", false, opts)
+	return newFileStore(path, dockerProfile, opts)
 }
 
 // NewHelmStore opens Helm's registry/config.json at path: docker's format,
 // with keys for paths as well. Otherwise it is as NewDockerStore.
 func NewHelmStore(path string, opts *FileOptions) (*FileStore, error) {
-	return newFileStore(path, "helm config", true, opts)
+	return newFileStore(path, helmProfile, opts)
 }
 
-func newFileStore(path, kind string, pathKeys bool, opts *FileOptions) (*FileStore, error) {
-	f := &FileStore{path: path, kind: kind, pathKeys: pathKeys}
+// NewContainersStore opens the auth.json of podman, buildah and skopeo at path
+// (containers-auth.json(5)): docker's format, with keys for paths and without
+// a scheme. An entry counts only if it has an auth, so that an identity token
+// alone does not, and registry tokens are neither read nor written. A
+// credsStore means nothing there, and a credHelpers entry is for a host; an
+// entry for a path goes before it here, other than for podman. Otherwise it is
+// as NewDockerStore.
+func NewContainersStore(path string, opts *FileOptions) (*FileStore, error) {
+	return newFileStore(path, containersProfile, opts)
+}
+
+func newFileStore(path string, p profile, opts *FileOptions) (*FileStore, error) {
+	f := &FileStore{path: path, profile: p, turn: make(chan struct{}, 1), settle: settleTime}
 	if opts != nil {
 		f.opts = *opts
 	}
 	switch {
 	case path == "":
-		return nil, fmt.Errorf("%s: no path", kind)
+		return nil, fmt.Errorf("%s: no path", p.kind)
 	case f.opts.Plaintext < PlaintextRefuse || f.opts.Plaintext > PlaintextStore:
-		return nil, fmt.Errorf("%s: unknown plaintext policy %d", kind, f.opts.Plaintext)
+		return nil, fmt.Errorf("%s: unknown plaintext policy %d", p.kind, f.opts.Plaintext)
 	case f.opts.HelperTimeout < 0:
-		return nil, fmt.Errorf("%s: negative helper timeout", kind)
+		return nil, fmt.Errorf("%s: negative helper timeout", p.kind)
 	}
 	f.log = f.opts.Logger
 	if f.log == nil {
@@ -94,116 +107,4 @@ func newFileStore(path, kind string, pathKeys bool, opts *FileOptions) (*FileSto
 func (f *FileStore) Path() string { return f.path }
 
 // Format writes the kind of the file and its path, for every verb.
-func (f *FileStore) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%s %s", f.kind, f.path) }
-
-// Credential implements Provider. It looks for the longest path of r that has
-// an entry, then for the host: in the helper that the file names for it, else
-// in the file under the canonical and the legacy spellings of the host, in a
-// fixed order. Keys of other paths never answer. An entry that cannot be read
-// is passed by, and reported when nothing else answers. Errors match
-// ErrNoCredential, ErrConfigInvalid or ErrHelper, or are the context's.
-func (f *FileStore) Credential(ctx context.Context, r Resource) (Credential, error) {
-	data, err := readConfig(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Credential{}, ErrNoCredential
-	}
-	if err != nil {
-		return Credential{}, f.invalid("", err)
-	}
-	cfg, err := parseConfig(data)
-	if err != nil {
-		return Credential{}, f.invalid("", err)
-	}
-	var causes []error
-	for _, path := range r.paths() {
-		if c := f.fromEntries(cfg, pathSpellings(Resource{r.Host, path}), &causes); !c.IsZero() {
-			return c, nil
-		}
-	}
-	return f.fromHost(ctx, cfg, Resource{Host: r.Host}, causes)
-}
-
-func (f *FileStore) fromHost(ctx context.Context, cfg *config, host Resource, causes []error) (Credential, error) {
-	suffix, err := cfg.helper(hostKeys(host))
-	if err != nil {
-		return Credential{}, f.invalid(host.Host, err)
-	}
-	filed := f.fromEntries(cfg, hostSpellings(host), &causes)
-	if suffix == "" {
-		if filed.IsZero() {
-			return Credential{}, noCredential(causes)
-		}
-		return filed, nil
-	}
-	c, err := f.helpers.get(ctx, suffix, canonicalKey(host))
-	switch {
-	case ctx.Err() != nil:
-		return Credential{}, context.Cause(ctx)
-	case !filed.RegistryToken.IsZero():
-		// Helpers cannot hold a registry token, so the file's counts beside them.
-		if err != nil {
-			c.Origin = filed.Origin
-		}
-		c.RegistryToken = filed.RegistryToken
-		return c, nil
-	case err != nil:
-		return Credential{}, noCredential(append(causes, causesOf(err)...))
-	}
-	return c, nil
-}
-
-// fromEntries takes the first entry under keys that holds a credential, and
-// collects what is wrong with those before it.
-func (f *FileStore) fromEntries(cfg *config, keys []string, causes *[]error) Credential {
-	for _, key := range keys {
-		for _, k := range cfg.auths.matchKeys(key) {
-			raw, _ := cfg.auths.get(k)
-			c, err := decodeEntry(raw)
-			if err != nil {
-				*causes = append(*causes, f.invalid(k, err))
-				continue
-			}
-			if !c.IsZero() {
-				c.Origin = f.origin(k)
-				return c
-			}
-		}
-	}
-	return Credential{}
-}
-
-func (f *FileStore) origin(key string) Origin {
-	return Origin{Kind: f.kind, Location: f.path, Key: key}
-}
-
-func (f *FileStore) invalid(key string, cause error) error {
-	e := &Error{Stage: StageConfig, Origin: f.origin(key), Message: "it cannot be read", Err: ErrConfigInvalid}
-	var perr *fs.PathError
-	if errors.As(cause, &perr) {
-		cause = perr.Err // the path is in the origin
-	}
-	if key != "" {
-		e.Message = "the entry cannot be used"
-		e.Hint = "log in again, or remove the entry"
-	}
-	e.Causes = []error{cause}
-	return e
-}
-
-// readConfig reads a file that must be regular: a look-up shall not wait on a
-// pipe.
-func readConfig(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return limit.ReadAll(file, maxConfig)
-}
+func (f *FileStore) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%s %s", f.profile.kind, f.path) }

@@ -215,7 +215,7 @@ func TestDefaultPaths(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	helm := writeFile(t, filepath.Join(t.TempDir(), "config.json"), auths("r.io", "u:helm", "s.io", "u:helm"))
 	t.Setenv("HELM_REGISTRY_CONFIG", helm)
-	p, err := NewDefault(&FileOptions{Plaintext: PlaintextStore})
+	p, err := NewDefault(&DefaultOptions{Files: *plaintext})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/portolan-oci/portolan/internal/atomicfile"
 )
@@ -23,6 +23,13 @@ const (
 	lockTimeout      = 30 * time.Second
 	lockPoll         = 5 * time.Millisecond
 	maxSymlinks      = 40 // as the Linux kernel allows
+	// settleTime is when Put looks again. Podman and its relatives hold the
+	// file for about a millisecond between reading and replacing it; a busy
+	// machine stretches that.
+	settleTime = 100 * time.Millisecond
+	// maxRepairs ends a quarrel with a program that never stops writing: each
+	// round takes between one and one and a half of settleTime, so some 5 s.
+	maxRepairs = 40
 )
 
 // load reads the file for an update; one that is missing is empty.
@@ -31,7 +38,7 @@ func (f *FileStore) load() (*config, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, f.invalid("", err)
 	}
-	cfg, err := parseConfig(data)
+	cfg, err := f.profile.parse(data)
 	if err != nil {
 		e := f.invalid("", err)
 		return nil, fmt.Errorf("%w; it is left as it is: mend or remove it", e)
@@ -39,90 +46,164 @@ func (f *FileStore) load() (*config, error) {
 	return cfg, nil
 }
 
+// edit is what a change has made of the entries.
+type edit struct{ before, after object }
+
+// keys are those whose entry is another one now.
+func (e edit) keys() []string {
+	var keys []string
+	for _, m := range slices.Concat(e.before, e.after) {
+		was, had := e.before.get(m.key)
+		is, has := e.after.get(m.key)
+		if had != has || !bytes.Equal(was, is) {
+			keys = append(keys, m.key)
+		}
+	}
+	return unique(keys)
+}
+
+// undoneIn tells whether one of the entries says again what it said before the
+// edit, whoever has formatted it. What says something new is somebody's login.
+func (e edit) undoneIn(now object) bool {
+	return slices.ContainsFunc(e.keys(), func(key string) bool {
+		was, had := e.before.get(key)
+		is, has := now.get(key)
+		if !had || !has {
+			return had == has
+		}
+		old, err := decodeEntry(was)
+		current, nowErr := decodeEntry(is)
+		return bytes.Equal(was, is) || err == nil && nowErr == nil && old.sameSecrets(current)
+	})
+}
+
 // update applies change to the file as it is now and replaces it, unless
-// change has nothing to do. The first look is without a lock, so that a file
-// that needs no change may lie in a directory that cannot be written.
-func (f *FileStore) update(ctx context.Context, secret bool, change func(*config) (bool, error)) error {
+// change has nothing to do; it returns the keys that have changed. The first
+// look is without a lock, so that a file that needs no change may lie in a
+// directory that cannot be written. A change that somebody undoes, who had read
+// the file before and has taken no lock, is made again.
+func (f *FileStore) update(ctx context.Context, secret bool, change func(*config) (bool, error)) ([]string, error) {
 	cfg, err := f.load()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if changed, err := change(cfg); err != nil || !changed {
-		return err
+		return nil, err
+	}
+	var keys []string
+	for range maxRepairs {
+		done, err := f.change(ctx, secret, change)
+		if err != nil {
+			return keys, err
+		}
+		keys = unique(append(keys, done.keys()...))
+		if len(keys) == 0 || !f.undone(ctx, done) {
+			return keys, nil
+		}
+		f.log.DebugContext(ctx, "change of a credential file undone by another program", "file", f.path)
+	}
+	return keys, f.writeError(errors.New("another program keeps undoing the change; try again when it is done"))
+}
+
+// undone looks at the file again after a moment. A context that ends cuts the
+// moment short, and a file that cannot be read says nothing.
+func (f *FileStore) undone(ctx context.Context, done edit) bool {
+	if f.settle <= 0 {
+		return false
+	}
+	select {
+	case <-time.After(f.settle + rand.N(f.settle/2)): // two that undo each other shall not go on in step
+	case <-ctx.Done():
+		return false
+	}
+	cfg, err := f.load()
+	return err == nil && done.undoneIn(cfg.auths)
+}
+
+// change makes the change under the lock.
+func (f *FileStore) change(ctx context.Context, secret bool, change func(*config) (bool, error)) (edit, error) {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return edit{}, context.Cause(ctx)
 	}
 	target, err := followLinks(f.path)
 	if err != nil {
-		return f.writeError(err)
+		return edit{}, f.writeError(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return f.writeError(err)
+		return edit{}, f.writeError(err)
 	}
 	unlock, err := lockFile(ctx, target+".lock")
 	if err != nil {
-		return f.writeError(err)
+		return edit{}, f.writeError(err)
 	}
 	defer unlock()
+	removeLeftovers(target)
 	for range maxWriteAttempts {
-		done, err := f.replace(target, secret, change)
+		done, edited, err := f.replace(target, secret, change)
 		if err != nil && runtime.GOOS == "windows" && errors.Is(err, fs.ErrPermission) {
 			time.Sleep(10 * lockPoll) // a reader has it open, which keeps it from being replaced
 			continue
 		}
 		if done || err != nil {
-			return err
+			return edited, err
 		}
 	}
-	return f.writeError(errors.New("another program keeps changing it; try again"))
+	return edit{}, f.writeError(errors.New("another program keeps changing it; try again"))
 }
 
 // replace is one attempt under the lock. It is not done when the file has
 // changed between reading and replacing it.
-func (f *FileStore) replace(target string, secret bool, change func(*config) (bool, error)) (done bool, err error) {
+func (f *FileStore) replace(target string, secret bool, change func(*config) (bool, error)) (done bool, made edit, err error) {
 	before, info, err := snapshot(target)
 	if err != nil {
-		return false, f.invalid("", err)
+		return false, edit{}, f.invalid("", err)
 	}
-	cfg, err := parseConfig(before)
+	cfg, err := f.profile.parse(before)
 	if err != nil {
-		return false, f.invalid("", err)
+		return false, edit{}, f.invalid("", err)
 	}
+	made.before = cfg.auths
 	if changed, err := change(cfg); err != nil || !changed {
-		return true, err
+		return true, edit{}, err
 	}
-	mode := fs.FileMode(0o600)
-	if info != nil && !secret {
-		mode = info.Mode().Perm()
-	} else if info != nil {
-		mode = info.Mode().Perm() & 0o700 // the others shall not read what is secret
+	made.after = cfg.auths
+	mode, err := f.newMode(info, secret)
+	if err != nil {
+		return false, edit{}, err
 	}
 	file, err := atomicfile.Create(target, 0o600)
 	if err != nil {
-		return false, f.writeError(err)
+		return false, edit{}, f.writeError(err)
 	}
 	defer file.Close()
 	if _, err := file.Write(cfg.encode()); err != nil {
-		return false, f.writeError(err)
-	}
-	if err := errors.Join(file.Chmod(mode), file.Sync()); err != nil {
-		return false, f.writeError(err)
+		return false, edit{}, f.writeError(err)
 	}
 	keepOwner(file.File, info)
-	if f.beforeCommit != nil {
-		f.beforeCommit()
+	if err := errors.Join(file.Chmod(mode), file.Sync()); err != nil {
+		return false, edit{}, f.writeError(err)
 	}
+	moment(f.beforeCompare)
 	now, _, err := snapshot(target)
-	if err != nil || !bytes.Equal(now, before) {
-		return false, nil
+	if err != nil || !bytes.Equal(now, before) || (now == nil) != (before == nil) {
+		return false, edit{}, nil
 	}
-	if err := file.Commit(); err != nil {
-		return false, f.writeError(err)
+	moment(f.beforeCommit)
+	if done, err = commit(file, target, before); err != nil {
+		return false, edit{}, f.writeError(err)
 	}
-	syncDir(filepath.Dir(target))
-	return true, nil
+	if done {
+		syncDir(filepath.Dir(target))
+		moment(f.afterCommit)
+	}
+	return done, made, nil
 }
 
 func (f *FileStore) writeError(cause error) error {
-	return &Error{Stage: StageConfig, Origin: Origin{Kind: f.kind, Location: f.path}, Message: "it cannot be written", Causes: []error{cause}}
+	return &Error{Stage: StageConfig, Origin: f.origin(""), Message: "it cannot be written", Causes: []error{cause}}
 }
 
 // snapshot reads a file that may be missing.
@@ -136,51 +217,4 @@ func snapshot(path string) ([]byte, fs.FileInfo, error) {
 	}
 	data, err := readConfig(path)
 	return data, info, err
-}
-
-// followLinks finds the file that is to be replaced. Configurations are often
-// links into a repository of dotfiles, which may not hold the file yet.
-func followLinks(path string) (string, error) {
-	for range maxSymlinks {
-		info, err := os.Lstat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return path, nil
-		}
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			return path, err
-		}
-		to, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = to
-	}
-	return "", errors.New("too many symbolic links")
-}
-
-// lockFile takes the lock that users of this package share. The file stays:
-// were it removed, two could hold a lock on two files of its name.
-func lockFile(ctx context.Context, path string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	lock := flock.New(path, flock.SetPermissions(0o600))
-	locked, err := lock.TryLockContext(ctx, lockPoll)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("lock %s: another process holds it", path)
-	}
-	return func() { lock.Close() }, nil
-}
-
-// syncDir makes a rename outlive a power cut where the system can do that.
-func syncDir(path string) {
-	if d, err := os.Open(path); err == nil {
-		d.Sync()
-		d.Close()
-	}
 }

@@ -63,3 +63,27 @@ func (m *MemoryStore) Delete(_ context.Context, r Resource) ([]Origin, error) {
 	delete(m.kept, r)
 	return []Origin{c.Origin}, nil
 }
+
+// List implements Store; it does not fail.
+func (m *MemoryStore) List(context.Context) ([]Entry, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var list []Entry
+	for r, c := range m.kept {
+		list = append(list, Entry{Resource: r, Username: c.Username, Kind: c.kind(), Origin: c.Origin})
+	}
+	sortEntries(list)
+	return list, nil
+}
+
+// Explain implements Explainer.
+func (m *MemoryStore) Explain(ctx context.Context, r Resource) []Finding {
+	c, err := m.Credential(ctx, r)
+	f := finding(Origin{Kind: "memory"}, c, err)
+	if f.Outcome == OutcomeNone {
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+		f.Reason = fmt.Sprintf("it holds %d credentials, and none for this host or path", len(m.kept))
+	}
+	return []Finding{f}
+}

@@ -1,9 +1,11 @@
 package auth
 
 import (
-	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 
 	"github.com/portolan-oci/portolan/internal/userdir"
 )
@@ -37,38 +39,49 @@ func DefaultHelmPath() (string, error) {
 	return filepath.Join(dir, "registry", "config.json"), nil
 }
 
-// NewDefault reads the credentials that the user already has: docker's file,
-// then Helm's. Docker's comes first because Login writes there, so that an
-// older entry of the other never hides a fresh login. Files that are missing
-// are passed by; one that cannot be found or read is a remembered cause, as in
-// Chain. The options are those of both files; invalid ones are an error. Its
-// two files take turns at running a helper.
-func NewDefault(opts *FileOptions) (Provider, error) {
-	var providers []Provider
-	var shared *helpers
-	for _, source := range []struct {
-		path func() (string, error)
-		open func(string, *FileOptions) (*FileStore, error)
-	}{
-		{DefaultDockerPath, NewDockerStore},
-		{DefaultHelmPath, NewHelmStore},
-	} {
-		path, err := source.path()
-		if err != nil {
-			providers = append(providers, failing(err))
-			continue
-		}
-		f, err := source.open(path, opts)
-		if err != nil {
-			return nil, err
-		}
-		if shared == nil {
-			shared = f.helpers
-		}
-		f.helpers = shared
-		providers = append(providers, f)
+// DefaultContainersPath is where podman login keeps credentials:
+// $REGISTRY_AUTH_FILE, else containers/auth.json in $XDG_RUNTIME_DIR or, without
+// that, in /run/containers/UID; on macOS and Windows it is
+// ~/.config/containers/auth.json. On Linux such a file does not outlive a
+// reboot. It fails when there is no home directory to be found where it needs
+// one, and when DOCKER_CONFIG is set without REGISTRY_AUTH_FILE: podman,
+// buildah and skopeo then read docker's file alone, and no auth.json.
+func DefaultContainersPath() (string, error) {
+	paths, err := containersPaths(runtime.GOOS)
+	if err != nil {
+		return "", err
 	}
-	return Chain(providers...), nil
+	return paths[0], nil
+}
+
+var errDockerConfigSet = errors.New("DOCKER_CONFIG is set, so podman and its relatives read docker's file alone; use that, or set REGISTRY_AUTH_FILE")
+
+// containersPaths are the files of podman and its relatives in the order in
+// which they look for credentials, without docker's, and without the legacy
+// ~/.dockercfg, which they read last.
+func containersPaths(goos string) ([]string, error) {
+	if path := os.Getenv("REGISTRY_AUTH_FILE"); path != "" {
+		return []string{path}, nil
+	}
+	if os.Getenv("DOCKER_CONFIG") != "" {
+		return nil, errDockerConfigSet
+	}
+	home, homeErr := userdir.Home()
+	if goos == "darwin" || goos == "windows" {
+		return []string{filepath.Join(home, ".config", "containers", "auth.json")}, homeErr
+	}
+	runtimeDir := os.Getenv("XDG_RUNTIME_DIR")
+	primary := filepath.Join(runtimeDir, "containers", "auth.json")
+	if runtimeDir == "" {
+		primary = filepath.Join("/run/containers", strconv.Itoa(os.Geteuid()), "auth.json")
+	}
+	paths := []string{primary}
+	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
+		paths = append(paths, filepath.Join(dir, "containers", "auth.json"))
+	} else if homeErr == nil {
+		paths = append(paths, filepath.Join(home, ".config", "containers", "auth.json"))
+	}
+	return paths, nil
 }
 
 // NewDefaultStore is docker's file, where Login writes: what it stores there
@@ -80,10 +93,4 @@ func NewDefaultStore(opts *FileOptions) (*FileStore, error) {
 		return nil, err
 	}
 	return NewDockerStore(path, opts)
-}
-
-// failing is a source that is not there to be asked.
-func failing(cause error) Provider {
-	err := &Error{Stage: StageConfig, Origin: Origin{Kind: "credential files"}, Message: "they cannot be found", Err: ErrConfigInvalid, Causes: []error{cause}}
-	return ProviderFunc(func(context.Context, Resource) (Credential, error) { return Credential{}, error(err) })
 }

@@ -35,6 +35,9 @@ type Store interface {
 	// host, and returns what it removed. Nothing to remove is no error. Where
 	// it fails half way, the origins tell how far it came.
 	Delete(ctx context.Context, r Resource) ([]Origin, error)
+	// List returns what is kept, in a fixed order. Where it fails half way,
+	// the entries are those that it has found.
+	List(ctx context.Context) ([]Entry, error)
 }
 
 // Chain asks the providers in order; the first that answers decides. One that

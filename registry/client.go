@@ -106,10 +106,11 @@ func NewClient(options *Options) (*Client, error) {
 	return c, nil
 }
 
-// NewDefault makes a client with the credentials that the user already has:
-// docker's configuration with its helpers, then Helm's registry
-// configuration; and with the certificates of docker's and containers' certs.d,
-// see DefaultCerts. It reads the environment for where those files are.
+// NewDefault makes a client with the credentials that the user already has, in
+// the environment and in the files of docker, Helm and podman with their
+// helpers, see auth.NewDefault; and with the certificates of docker's and
+// containers' certs.d, see DefaultCerts. It reads the environment for where
+// those files are.
 func NewDefault() (*Client, error) {
 	credentials, err := auth.NewDefault(nil)
 	if err != nil {

@@ -38,25 +38,13 @@ func (a *app) credentialStore() (*auth.FileStore, error) {
 	return auth.NewDefaultStore(options)
 }
 
-// credentials are docker's, then Helm's.
+// credentials are all that the user has, wherever it is.
 func (a *app) credentials() (auth.Provider, error) {
-	options := &auth.FileOptions{Logger: a.logger()}
-	if a.dockerConfig == "" {
-		return auth.NewDefault(options)
+	options := &auth.DefaultOptions{Files: auth.FileOptions{Logger: a.logger()}}
+	if a.dockerConfig != "" {
+		options.DockerPath = filepath.Join(a.dockerConfig, "config.json")
 	}
-	docker, err := a.credentialStore()
-	if err != nil {
-		return nil, err
-	}
-	path, err := auth.DefaultHelmPath()
-	if err != nil {
-		return nil, err
-	}
-	helm, err := auth.NewHelmStore(path, options)
-	if err != nil {
-		return nil, err
-	}
-	return auth.Chain(docker, helm), nil
+	return auth.NewDefault(options)
 }
 
 // registryClient serves the hosts of the command line. What the flags say of a

@@ -1,0 +1,129 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/portolan-oci/portolan/internal/atomicfile"
+)
+
+// newMode is the mode of the file that replaces one with info. A secret takes
+// away what others may do, or is refused, as the options say.
+func (f *FileStore) newMode(info fs.FileInfo, secret bool) (fs.FileMode, error) {
+	switch {
+	case info == nil:
+		return 0o600, nil
+	case !secret:
+		return info.Mode().Perm(), nil
+	case f.opts.RefuseShared && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return 0, &Error{
+			Stage: StageConfig, Origin: f.origin(""), Err: ErrPlaintextRefused,
+			Message: fmt.Sprintf("others may read it (mode %04o)", info.Mode().Perm()),
+			Hint:    "chmod 600 it, or configure a credential helper there (credsStore)",
+		}
+	}
+	return info.Mode().Perm() & 0o700, nil
+}
+
+// commit replaces target, which was last seen with the content before, and
+// nil where there was none. It is not done where another program has been
+// faster: what that wrote is back in its place then.
+func commit(file *atomicfile.File, target string, before []byte) (done bool, err error) {
+	if before == nil {
+		// Unlike a rename, a link never takes the place of another file.
+		switch err := os.Link(file.Name(), target); {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, fs.ErrExist):
+			return false, nil
+		}
+		return true, file.Commit() // a file system without links
+	}
+	switch err := swapFiles(file.Name(), target); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return true, file.Commit() // a system that cannot exchange files
+	}
+	if old, _, err := snapshot(file.Name()); err == nil && bytes.Equal(old, before) {
+		return true, nil
+	}
+	return false, swapFiles(file.Name(), target)
+}
+
+// removeLeftovers removes what writers that were killed have left. It is
+// called under the lock, so that there can be no other writer.
+func removeLeftovers(target string) {
+	dir, base := filepath.Split(target)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "."+base+".tmp-") {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+func moment(hook func()) {
+	if hook != nil {
+		hook()
+	}
+}
+
+// followLinks finds the file that is to be replaced. Configurations are often
+// links into a repository of dotfiles, which may not hold the file yet.
+func followLinks(path string) (string, error) {
+	for range maxSymlinks {
+		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return path, err
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
+	return "", errors.New("too many symbolic links")
+}
+
+// lockFile takes the lock that users of this package share. The file stays:
+// were it removed, two could hold a lock on two files of its name.
+func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	locked, err := lock.TryLockContext(ctx, lockPoll)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("lock %s: another process holds it", path)
+	}
+	return func() { lock.Close() }, nil
+}
+
+// syncDir makes a rename outlive a power cut where the system can do that.
+func syncDir(path string) {
+	if d, err := os.Open(path); err == nil {
+		d.Sync()
+		d.Close()
+	}
+}
