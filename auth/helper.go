@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,9 @@ import (
 	"log/slog"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
-	"sync"
 	"time"
-	"unicode"
 
 	"github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
@@ -21,29 +19,25 @@ import (
 const (
 	helperPrefix         = "docker-credential-"
 	helperDefaultTimeout = 30 * time.Second
-	// helperGrace is how long a killed helper's children may hold its output
-	// open before they are left behind.
-	helperGrace     = 2 * time.Second
-	maxHelperOutput = 1 << 20   // a credential is some KiB; a list is not asked for
-	maxHelperStderr = 4 << 10   // for the debug log
-	maxHelperLine   = 256       // of what a helper says when it fails
-	tokenUser       = "<token>" // the user name that marks an identity token
+	tokenUser            = "<token>" // the user name that marks an identity token
 )
 
 var helperSuffix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// helpers runs docker credential helpers, one process of each program at a
-// time: the macOS keychain's hangs when asked in parallel (docker/cli#1862).
+// helperTurns lets one process of each helper program run at a time, whichever
+// store starts it: the macOS keychain's hangs when asked in parallel
+// (docker/cli#1862), and there is one keychain for all of them.
+var helperTurns turns
+
+// helpers runs docker credential helpers.
 type helpers struct {
 	opts FileOptions
 	log  *slog.Logger
-
-	mu    sync.Mutex
-	turns map[string]chan struct{}
 }
 
 func newHelpers(opts FileOptions, log *slog.Logger) *helpers {
-	return &helpers{opts: opts, log: log, turns: make(map[string]chan struct{})}
+	opts.HelperEnv = slices.Clone(opts.HelperEnv)
+	return &helpers{opts: opts, log: log}
 }
 
 func helperOrigin(suffix, key string) Origin {
@@ -57,20 +51,38 @@ func (h *helpers) get(ctx context.Context, suffix, key string) (Credential, erro
 		return err
 	})
 	if credentials.IsErrCredentialsNotFound(err) {
-		return Credential{}, ErrNoCredential
+		return Credential{}, helperNotFound(suffix, key)
 	}
 	if err != nil {
 		return Credential{}, err
 	}
-	c := Credential{Username: answer.Username, Password: NewSecret(answer.Secret), Origin: helperOrigin(suffix, key)}
-	if answer.Username == tokenUser {
-		c = Credential{IdentityToken: c.Password, Origin: c.Origin}
+	return helperCredential(answer.Username, answer.Secret, helperOrigin(suffix, key))
+}
+
+// helperNotFound is "no credential", with a remark where that may not be so:
+// ecr-login answers every failure like this and writes its cause elsewhere
+// (amazon-ecr-credential-helper#229).
+func helperNotFound(suffix, key string) error {
+	if suffix != "ecr-login" || !strings.Contains(key, ".dkr.ecr") && !strings.Contains(key, "public.ecr.aws") {
+		return ErrNoCredential
 	}
-	if answer.Secret == "" {
+	e := helperError(helperOrigin(suffix, key), "it says that it has none, which is all that it says of any failure", nil)
+	e.Hint = "its log ~/.ecr/log may tell more"
+	return noCredential([]error{e})
+}
+
+// helperCredential reads the answer of a helper. An answer without a secret is
+// none.
+func helperCredential(username, secret string, origin Origin) (Credential, error) {
+	if secret == "" {
 		return Credential{}, ErrNoCredential
 	}
+	c := Credential{Username: username, Password: NewSecret(secret), Origin: origin}
+	if username == tokenUser {
+		c = Credential{IdentityToken: c.Password, Origin: origin}
+	}
 	if err := c.check(); err != nil {
-		return Credential{}, helperError(suffix, key, "its answer cannot be used", err)
+		return Credential{}, helperError(origin, "its answer cannot be used", err)
 	}
 	return c, nil
 }
@@ -97,23 +109,33 @@ func (h *helpers) erase(ctx context.Context, suffix, key string) (Origin, bool, 
 	return helperOrigin(suffix, key), err == nil, err
 }
 
+// list returns the user names that the helper keeps, by key.
+func (h *helpers) list(ctx context.Context, suffix string) (users map[string]string, err error) {
+	err = h.run(ctx, suffix, "", func(p client.ProgramFunc) (err error) {
+		users, err = client.List(p)
+		return err
+	})
+	return users, err
+}
+
 // run gives do a program to run once, within the time limit. It returns do's
 // error if that is "not found", else one of its own: the client's quotes all
 // that the helper has said.
 func (h *helpers) run(ctx context.Context, suffix, key string, do func(client.ProgramFunc) error) error {
+	origin := helperOrigin(suffix, key)
 	if h.opts.NoExec {
-		return helperError(suffix, key, "it is configured, and running helpers is switched off", nil)
+		return helperError(origin, "it is configured, and running helpers is switched off", nil)
 	}
 	if !helperSuffix.MatchString(suffix) {
-		return &Error{Stage: StageHelper, Origin: Origin{Kind: "docker credential helper", Key: key}, Message: "its configured name is not that of a program", Err: ErrHelper}
+		return helperError(Origin{Kind: origin.Kind, Key: key}, "its configured name is not that of a program", nil)
 	}
 	path, err := exec.LookPath(helperPrefix + suffix)
 	if err != nil {
-		e := helperError(suffix, key, "it is not installed", err)
+		e := helperError(origin, "it is not installed", err)
 		e.Hint = "install it, or take it out of the configuration file"
 		return e
 	}
-	release, err := h.takeTurn(ctx, suffix)
+	release, err := helperTurns.take(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -124,123 +146,49 @@ func (h *helpers) run(ctx context.Context, suffix, key string, do func(client.Pr
 	}
 	runCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	p := &program{ctx: runCtx, path: path}
+	p := &helperProgram{ctx: runCtx, command: command{path: path, env: h.opts.HelperEnv}}
 	err = do(func(args ...string) client.Program {
-		p.args = args
+		p.command.args = args
 		return p
 	})
-	if p.stderr.kept.Len() > 0 {
-		h.log.DebugContext(ctx, "credential helper", "program", helperPrefix+suffix, "stderr", firstLine(p.stderr.kept.Bytes()))
-	}
+	p.command.logStderr(ctx, h.log, helperPrefix+suffix)
 	switch {
 	case err == nil || credentials.IsErrCredentialsNotFound(err):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case runCtx.Err() != nil:
-		return helperError(suffix, key, fmt.Sprintf("no answer within %s", timeout), nil)
+		return helperError(origin, fmt.Sprintf("no answer within %s", timeout), nil)
 	case p.err != nil:
-		return helperError(suffix, key, "it failed", p.err)
+		return helperError(origin, "it failed", p.err)
 	}
-	return helperError(suffix, key, "its answer is not a credential", nil)
+	return helperError(origin, "its answer is not what a helper says", nil)
 }
 
-func (h *helpers) takeTurn(ctx context.Context, suffix string) (release func(), err error) {
-	h.mu.Lock()
-	turn, found := h.turns[suffix]
-	if !found {
-		turn = make(chan struct{}, 1)
-		h.turns[suffix] = turn
-	}
-	h.mu.Unlock()
-	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-func helperError(suffix, key, what string, cause error) *Error {
-	e := &Error{Stage: StageHelper, Origin: helperOrigin(suffix, key), Message: what, Err: ErrHelper}
+func helperError(origin Origin, what string, cause error) *Error {
+	e := &Error{Stage: StageHelper, Origin: origin, Message: what, Err: ErrHelper}
 	if cause != nil {
 		e.Causes = []error{cause}
 	}
 	return e
 }
 
-// program is one run of a helper, in the shape that the client wants.
-type program struct {
-	ctx    context.Context
-	path   string
-	args   []string
-	input  io.Reader
-	stderr capped
-	err    error
+// helperProgram is one run of a helper, in the shape that the client wants.
+type helperProgram struct {
+	ctx     context.Context
+	command command
+	err     error // fit to be shown
 }
 
 // Input implements client.Program.
-func (p *program) Input(in io.Reader) { p.input = in }
+func (p *helperProgram) Input(in io.Reader) { p.command.input = in }
 
 // Output implements client.Program. Of a failed run it gives only what may be
 // shown.
-func (p *program) Output() ([]byte, error) {
-	cmd := exec.CommandContext(p.ctx, p.path, p.args...)
-	cmd.WaitDelay = helperGrace
-	stdout := capped{max: maxHelperOutput, strict: true}
-	p.stderr.max = maxHelperStderr
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.input, &stdout, &p.stderr
-	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) && p.ctx.Err() == nil {
-		err = nil // it is done, and a child that it started, such as an agent, keeps its output open
+func (p *helperProgram) Output() ([]byte, error) {
+	out, err := p.command.run(p.ctx)
+	if err != nil {
+		p.err = err
 	}
-	if err == nil {
-		return stdout.kept.Bytes(), nil
-	}
-	line := firstLine(stdout.kept.Bytes())
-	p.err = err
-	if stdout.over {
-		p.err = fmt.Errorf("it wrote more than %d bytes", maxHelperOutput)
-	} else if line != "" {
-		p.err = fmt.Errorf("%w: %s", err, line)
-	}
-	return []byte(line), err
-}
-
-// capped keeps the first max bytes; a strict one fails beyond them, which ends
-// the program that writes. The buffer is not embedded: its ReadFrom would let
-// io.Copy pass Write by.
-type capped struct {
-	kept   bytes.Buffer
-	max    int
-	strict bool
-	over   bool
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if room := c.max - c.kept.Len(); len(p) > room {
-		c.over = true
-		c.kept.Write(p[:max(room, 0)])
-		if c.strict {
-			return 0, io.ErrShortWrite
-		}
-		return len(p), nil
-	}
-	return c.kept.Write(p)
-}
-
-// firstLine is what is shown of a helper's words. A helper that fails after it
-// has printed a credential has its line withheld.
-func firstLine(out []byte) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if strings.ContainsAny(line, "{}") {
-		return "(output withheld)"
-	}
-	line = strings.Map(func(c rune) rune {
-		if c == unicode.ReplacementChar || !unicode.IsPrint(c) {
-			return -1
-		}
-		return c
-	}, line)
-	return strings.ToValidUTF8(line[:min(len(line), maxHelperLine)], "")
+	return out, err
 }
