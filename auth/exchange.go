@@ -3,9 +3,11 @@ package auth
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // maxSends bounds one operation: unsigned, signed, and signed anew where the
@@ -24,6 +26,18 @@ type exchange struct {
 	where    atomic.Int32 // what the first connection showed: one of unknown, internal, public
 	sends    int
 	found    *lookup // the last one, for the verdict
+
+	began      time.Time
+	anonymous  bool      // no credential is looked for
+	renewed    bool      // the provider was asked past what a token server rejected
+	challenged []Scope   // by this exchange's own challenges, the newest first
+	outdated   *outdated // the remembered scheme, if it does not serve any more
+}
+
+// outdated is a scheme whose token server does not work, and how it failed.
+type outdated struct {
+	scheme *scheme
+	err    error
 }
 
 const (
@@ -36,14 +50,14 @@ const (
 type signature struct {
 	scheme *scheme
 	found  *lookup
-	scopes []Scope
-	token  *token // nil for basic and for ready tokens
-	fresh  bool   // the token was fetched for this exchange
+	scopes []Scope // what was asked for; the token may be for less
+	token  *token  // nil for basic and for ready tokens
+	fresh  bool    // the token was fetched for this exchange
 	header string
 }
 
 func (s *Signer) newExchange(req *http.Request, hint Hint, send func(*http.Request) (*http.Response, error)) *exchange {
-	x := &exchange{s: s, req: req, hint: hint, send: send, at: originOf(req.URL), resource: hint.Resource}
+	x := &exchange{s: s, req: req, hint: hint, send: send, at: originOf(req.URL), resource: hint.Resource, began: s.now()}
 	// A credential goes to the host that it is for, whatever the hint says.
 	if x.at != newOrigin(x.at.scheme, hint.Resource.APIHost()) && x.at != newOrigin(x.at.scheme, hint.Resource.Host) {
 		x.resource = Resource{Host: x.at.host}
@@ -67,7 +81,7 @@ func (x *exchange) presign(ctx context.Context) (*signature, error) {
 	if known.internal {
 		x.where.Store(connInternal)
 	}
-	found, err := x.s.lookup(ctx, x.resource)
+	found, err := x.lookup(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +89,35 @@ func (x *exchange) presign(ctx context.Context) (*signature, error) {
 	if x.scopeless() {
 		scopes = mergeScopes(known.scopes)
 	}
-	return x.sign(ctx, known, found, scopes)
+	sig, err := x.sign(ctx, known, found, scopes)
+	if err != nil && ctx.Err() == nil && x.replayable() && servesNoMore(err) {
+		// The registry may name another token server by now.
+		x.outdated = &outdated{known, err}
+		return nil, nil
+	}
+	return sig, err
+}
+
+// servesNoMore tells a token server that does not work from one that refuses,
+// or that is busy.
+func servesNoMore(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Stage == StageToken && !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrDenied) &&
+		e.StatusCode != http.StatusTooManyRequests && e.StatusCode < 500
+}
+
+func (x *exchange) lookup(ctx context.Context) (*lookup, error) {
+	if x.anonymous {
+		return &lookup{}, nil
+	}
+	return x.s.lookup(ctx, x.resource)
+}
+
+func (x *exchange) lookupAgain(ctx context.Context, rejected *lookup) (*lookup, error) {
+	if x.anonymous {
+		return &lookup{}, nil
+	}
+	return x.s.lookupAgain(ctx, x.resource, rejected)
 }
 
 // sign makes the proof, and nil where there is nothing to prove with.
@@ -98,7 +140,7 @@ func (x *exchange) sign(ctx context.Context, how *scheme, found *lookup, scopes 
 	default:
 		t, fresh, err := x.token(ctx, how, found, scopes)
 		if err != nil {
-			return nil, err
+			return x.signAfterRefusal(ctx, sig, err)
 		}
 		sig.token, sig.fresh, sig.header = t, fresh, "Bearer "+t.text.Reveal()
 	}

@@ -2,13 +2,9 @@ package auth
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -81,8 +77,17 @@ func (x *exchange) next(ctx context.Context, resp *http.Response, sig *signature
 	asked, answerable := chooseChallenge(parseChallenges(resp.Header))
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized && answerable:
-		how = newScheme(asked, x.where.Load() == connInternal)
-		x.s.schemes.learn(x.at, x.resource.Path, x.scopeless(), how)
+		how = newScheme(asked, x.where.Load() == connInternal, x.resource.Path)
+		// The newest first, since some servers read only one; those before it
+		// stay, or a registry that asks for one at a time is never content.
+		x.challenged = mergeScopes(how.scopes, x.challenged)
+		how.scopes = x.challenged
+		if !x.anonymous {
+			x.s.schemes.learn(x.at, x.scopeless(), how)
+		}
+		if x.outdated != nil && x.outdated.scheme.answeredLike(how) {
+			return nil, x.outdated.err
+		}
 	case sig != nil:
 		how = sig.scheme
 	default:
@@ -95,7 +100,7 @@ func (x *exchange) next(ctx context.Context, resp *http.Response, sig *signature
 			x.s.tokens.drop(sig.token)
 		}
 	}
-	found, err := x.s.lookupAgain(ctx, x.resource, stale)
+	found, err := x.lookupAgain(ctx, stale)
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +117,14 @@ func (x *exchange) next(ctx context.Context, resp *http.Response, sig *signature
 // saysExpired recognises the answers, other than a challenge, by which
 // registries reject a token or a password that has ended: ECR sends 403
 // (argo-cd#12554) and public ECR 400 (oras-go#1227). The answer to a HEAD has
-// no text to tell by, so there a token that was held for a while is renewed.
+// no text to tell by, so there what was held for a while is renewed.
 func (x *exchange) saysExpired(resp *http.Response, body []byte, sig *signature) bool {
 	if x.req.Method == http.MethodHead {
-		return sig.token != nil && x.s.now().Sub(sig.token.born) > minTokenLife
+		since := sig.found.asked
+		if sig.token != nil {
+			since = sig.token.born
+		}
+		return x.s.now().Sub(since) > minTokenLife
 	}
 	for _, c := range parseChallenges(resp.Header) {
 		if c.params["error"] == "invalid_token" {
@@ -124,86 +133,4 @@ func (x *exchange) saysExpired(resp *http.Response, body []byte, sig *signature)
 	}
 	text := strings.ToLower(string(body))
 	return strings.Contains(text, "token") && (strings.Contains(text, "expired") || strings.Contains(text, "invalid token") || strings.Contains(text, "invalid_token") || strings.Contains(text, "token is invalid") || strings.Contains(text, "token invalid"))
-}
-
-func (x *exchange) verdict(resp *http.Response, body []byte, sig *signature) error {
-	e := x.newError(StageRegistry, resp, body)
-	var c Credential
-	var causes []error
-	if found := x.found; found != nil {
-		c, causes = found.credential, found.causes
-	}
-	switch {
-	case sig != nil:
-	case !c.IsZero():
-		e.Message += ", and what this credential holds does not answer the registry's challenge"
-	case resp.StatusCode == http.StatusUnauthorized:
-		if _, answerable := chooseChallenge(parseChallenges(resp.Header)); !answerable {
-			e.Message += ", without a basic or bearer challenge that could be answered"
-		} else {
-			e.Message += ", and there is no credential for it"
-		}
-	}
-	return e.blame(x.resource, c, causes)
-}
-
-func (x *exchange) bodyVerdict(resp *http.Response, body []byte, sig *signature) error {
-	e := x.newError(StageChallenge, resp, body)
-	e.Message += ", and the body of the request was used up and cannot be sent again"
-	e.Hint = "repeat the operation, which will be signed from its first request on, or give a body that can be reopened"
-	return e.blame(x.resource, x.found.credential, nil)
-}
-
-// foreignVerdict is for a redirect's target, which has not seen the credential
-// and whose challenge is none of ours to answer.
-func (x *exchange) foreignVerdict(resp *http.Response, body []byte) error {
-	e := x.newError(StageRegistry, resp, body)
-	e.Message = fmt.Sprintf("it redirected to %s, which answered %s", resp.Request.URL.Host, statusText(resp.StatusCode))
-	e.Hint = "credentials do not follow a redirect to another host; if its link has expired, repeat the operation"
-	return e
-}
-
-func (x *exchange) newError(stage Stage, resp *http.Response, body []byte) *Error {
-	return &Error{
-		Resource: x.resource, Stage: stage, StatusCode: resp.StatusCode, Codes: errorCodes(body),
-		Message: statusText(resp.StatusCode), Err: cmp.Or(sentinelOf(resp.StatusCode), ErrUnauthorized),
-	}
-}
-
-func (x *exchange) plaintextError(c Credential, host string) error {
-	e := &Error{
-		Resource: x.resource, Stage: StageChallenge, Err: ErrPlaintextRefused,
-		Message: fmt.Sprintf("the credential would travel over plain HTTP to %s", host),
-		Hint:    "use HTTPS, or allow plaintext credentials for this host",
-	}
-	return e.blame(x.resource, c, nil)
-}
-
-// errorCodes reads the codes of a distribution error (OCI distribution spec
-// 1.1, "Error Codes") or of an OAuth 2 one (RFC 6749, section 5.2). Messages
-// are left: a server may echo there what it was sent.
-func errorCodes(body []byte) []string {
-	var answer struct {
-		Errors []struct {
-			Code string `json:"code"`
-		} `json:"errors"`
-		Error json.RawMessage `json:"error"`
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return nil
-	}
-	var oauth string
-	json.Unmarshal(answer.Error, &oauth)
-	codes := []string{oauth}
-	for _, e := range answer.Errors {
-		codes = append(codes, e.Code)
-	}
-	codes = slices.DeleteFunc(codes, func(c string) bool { return !isCode(c) })
-	return codes[:min(len(codes), 8)]
-}
-
-func isCode(s string) bool {
-	return s != "" && len(s) <= 40 && !strings.ContainsFunc(s, func(c rune) bool {
-		return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_'
-	})
 }

@@ -109,6 +109,7 @@ func probe(ctx context.Context, r Resource, c Credential, opts *LoginOptions) (v
 	c.Origin = Origin{Kind: "this login"}
 	so := opts.Signer
 	so.Provider = Static(Resource{Host: r.Host}, c)
+	so.RetryAnonymous = false // it is the credential that is asked about
 	signer, err := NewSigner(&so)
 	if err != nil {
 		return false, err

@@ -35,13 +35,28 @@ type SignerOptions struct {
 	// TrustedRealms are hosts, with or without a port, of token servers that
 	// may be at any address whatever the registry's is.
 	TrustedRealms []string
+	// SameOriginRealms refuses token servers that are not on the registry's own
+	// origin (scheme, host and port) and not among TrustedRealms: for programs
+	// that let strangers choose the registry.
+	SameOriginRealms bool
+	// PasswordGrant asks token servers for tokens with a user name and
+	// password by POST first (grant_type=password, RFC 6749, section 4.3), and
+	// by GET where that is answered 400, 401, 404 or 405. Without it they are
+	// asked by GET, which all of them know.
+	PasswordGrant bool
+	// RetryAnonymous tries a pull that ends in a 401 or 403 once without the
+	// credential, and warns: a credential that is stale or too narrow makes
+	// public content unreadable. A pull is a GET or HEAD whose hint has scopes,
+	// all of them for pulling alone.
+	RetryAnonymous bool
 	// AllowPlaintext tells whether credentials may travel over plain HTTP to a
 	// host[:port], where port 80 is left out; nil allows none. Loopback (localhost, 127.0.0.0/8, ::1) is
 	// always allowed.
 	AllowPlaintext func(host string) bool
 	// UserAgent is sent to token servers; empty is Go's own.
 	UserAgent string
-	// Logger gets debug messages without secrets; nil is silent.
+	// Logger gets debug messages without secrets, and the warnings of
+	// RetryAnonymous; nil is silent.
 	Logger *slog.Logger
 }
 
@@ -141,8 +156,10 @@ func (s *Signer) closeIdle() {
 //
 // The send function makes one exchange. It may follow redirects, and must drop
 // the Authorization header when one leaves the origin of the request it was
-// given. It may be called up to three times, each time with a clone of req:
-// req itself is never changed, but its body is closed, as by an http.Client.
+// given. It may be called up to three times, and as often again without a
+// credential where SignerOptions.RetryAnonymous says so, each time with a clone
+// of req: req itself is never changed, but its body is closed, as by an
+// http.Client.
 // An Authorization header of req is replaced. A challenge counts only if
 // resp.Request shows that it came from the origin that was addressed.
 //
@@ -161,10 +178,18 @@ func (s *Signer) closeIdle() {
 // back as they are; their body is the caller's to close.
 func (s *Signer) Do(req *http.Request, hint Hint, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	x := s.newExchange(req, hint, send)
-	sig, err := x.presign(req.Context())
+	resp, err := x.run()
+	if err != nil && s.opts.RetryAnonymous && x.mayRetryAnonymous(err) {
+		return x.retryAnonymous(err)
+	}
+	return resp, err
+}
+
+func (x *exchange) run() (*http.Response, error) {
+	sig, err := x.presign(x.req.Context())
 	if err != nil {
-		if req.Body != nil {
-			req.Body.Close()
+		if x.req.Body != nil {
+			x.req.Body.Close()
 		}
 		return nil, err
 	}

@@ -54,7 +54,10 @@ func TestTokenGrants(t *testing.T) {
 		{"no OAuth 2, and a password", both, 404, "POST GET", nil},
 		{"POST not allowed, and a password", both, 405, "POST GET", nil},
 		{"no OAuth 2, no password", refresh, 404, "POST", ErrUnauthorized},
-		{"identity token rejected", both, 401, "POST", ErrUnauthorized},
+		{"identity token rejected, and a password", both, 401, "POST GET", nil},
+		{"identity token malformed, and a password", both, 400, "POST GET", nil},
+		{"identity token not allowed, and a password", both, 403, "POST", ErrDenied},
+		{"busy, and a password", both, 429, "POST", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -65,7 +68,7 @@ func TestTokenGrants(t *testing.T) {
 			} else {
 				noCanary(t, "error", err.Error())
 			}
-			if !errors.Is(err, tc.err) || strings.Join(w.methods, " ") != tc.methods {
+			if tc.postStatus == 429 && err == nil || tc.postStatus != 429 && !errors.Is(err, tc.err) || strings.Join(w.methods, " ") != tc.methods {
 				t.Errorf("got %v after %v", err, w.methods)
 			}
 		})

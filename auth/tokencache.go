@@ -40,11 +40,12 @@ type tokenKey struct {
 }
 
 type token struct {
-	key    tokenKey
-	scopes []Scope
-	text   Secret
-	born   time.Time // when it was asked for
-	renew  time.Time // from here on another one is fetched
+	key     tokenKey
+	scopes  []Scope // what it was asked for; asking again would give no more
+	granted []Scope // what it carries, where its server said so
+	text    Secret
+	born    time.Time // when it was asked for
+	renew   time.Time // from here on another one is fetched
 }
 
 // tokenCache holds live tokens. A token serves every request whose scopes it
