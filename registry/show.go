@@ -94,6 +94,5 @@ func (c HostConfig) quietProxy(req *http.Request) (*url.URL, error) {
 	if proxy == nil {
 		proxy = http.ProxyFromEnvironment
 	}
-	u, err := proxy(req)
-	return u, redact.Error(err)
+	return redact.Proxy(proxy)(req)
 }
