@@ -80,6 +80,8 @@ func (s *Signer) checkRealm(o origin, internal bool, realm string) (*url.URL, di
 	switch {
 	case at == o || s.trusts(at, u.Hostname()):
 		return u, dialAny, nil
+	case s.opts.SameOriginRealms:
+		return nil, 0, fmt.Errorf("%w: it is not at the registry's own origin; name it a trusted realm if that is meant", ErrRealmRefused)
 	case s.proxied(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}):
 		// The proxy dials, so the address cannot be seen from here.
 		return u, dialAny, nil

@@ -35,6 +35,10 @@ type SignerOptions struct {
 	// TrustedRealms are hosts, with or without a port, of token servers that
 	// may be at any address whatever the registry's is.
 	TrustedRealms []string
+	// SameOriginRealms refuses every token server that is neither at the
+	// registry's own scheme, host and port nor a trusted realm: the strict
+	// choice for a service that many people name registries to.
+	SameOriginRealms bool
 	// AllowPlaintext tells whether credentials may travel over plain HTTP to a
 	// host[:port], where port 80 is left out; nil allows none. Loopback (localhost, 127.0.0.0/8, ::1) is
 	// always allowed.

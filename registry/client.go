@@ -37,6 +37,9 @@ type Options struct {
 	// TrustedRealms are hosts that may serve tokens for any registry, private
 	// addresses included. Others may as well, within auth's realm rules.
 	TrustedRealms []string
+	// SameOriginRealms lets no other host than the registry's own and those of
+	// TrustedRealms serve tokens.
+	SameOriginRealms bool
 	// UserAgent is sent with every request. Empty: "portolan".
 	UserAgent string
 	// Logger gets two debug records for each exchange: "request" with method,
@@ -54,6 +57,7 @@ type Client struct {
 	hosts         *hosts
 	signer        *auth.Signer
 	trustedRealms []string
+	sameOrigin    bool // SameOriginRealms
 	userAgent     string
 	aliases       aliases
 	retry         Retry
@@ -90,6 +94,7 @@ func NewClient(options *Options) (*Client, error) {
 		aliases:       names,
 		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, made: map[string]hostEntry{}},
 		trustedRealms: slices.Clone(o.TrustedRealms),
+		sameOrigin:    o.SameOriginRealms,
 		userAgent:     o.UserAgent,
 		retry:         retry,
 		log:           o.Logger,
@@ -123,7 +128,7 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 		Provider:      p,
 		NewTransport:  c.newTokenTransport,
 		Proxy:         c.hosts.proxy,
-		TrustedRealms: trusted,
+		TrustedRealms: trusted, SameOriginRealms: c.sameOrigin,
 		AllowPlaintext: func(host string) bool {
 			return c.hosts.lookup(host).config.PlaintextCredentials
 		},
