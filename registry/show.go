@@ -77,6 +77,9 @@ func (t TLS) String() string {
 	if t.InsecureSkipVerify {
 		text += ", not verified"
 	}
+	if t.AnyHost {
+		text += ", made for any host"
+	}
 	return text
 }
 
