@@ -11,7 +11,7 @@ import (
 )
 
 // Nothing that this package exports shows a secret, whoever prints it.
-func TestSecretsDoNotPrint(t *testing.T) {
+func Test56SecretsDoNotPrint(t *testing.T) {
 	c := Credential{Username: "bob", Password: NewSecret(canary), IdentityToken: NewSecret(canary), RegistryToken: NewSecret(canary), Origin: Origin{Kind: "k"}}
 	w := newWorld(t)
 	w.user, w.password, w.refresh = "bob", canary, canary

@@ -137,6 +137,7 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest, grant string
 // follows none (GHSA-xc97-9f2f-9hrx of oras-go).
 func stayAtRealm(req *http.Request, via []*http.Request) error {
 	req.Header.Del("Referer")
+	req.URL.User = nil // net/http would make a credential of it that nobody here has given
 	if via[0].Method != http.MethodGet || originOf(req.URL) != originOf(via[0].URL) || len(via) >= 5 {
 		return http.ErrUseLastResponse
 	}

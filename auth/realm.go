@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/portolan-oci/portolan/internal/address"
+	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 // origin is where requests of one security domain go: scheme, host and port.
@@ -136,7 +137,7 @@ func newTokenTransport(proxy func(*http.Request) (*url.URL, error)) func(dialCon
 	return func(control dialControl) http.RoundTripper {
 		d := &net.Dialer{Timeout: 10 * time.Second, ControlContext: control}
 		return &http.Transport{
-			Proxy:                 proxy,
+			Proxy:                 redact.Proxy(proxy),
 			DialContext:           d.DialContext,
 			ForceAttemptHTTP2:     true,
 			MaxIdleConnsPerHost:   4,

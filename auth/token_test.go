@@ -107,7 +107,9 @@ func TestTokenServerBusy(t *testing.T) {
 	}
 }
 
-func TestTokenRedirects(t *testing.T) {
+// A GET for a token follows redirects within its origin, a POST none; nothing
+// comes to another host.
+func Test50TokenRedirects(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, away := range []bool{true, false} {
 			for _, c := range []Credential{password("bob", canary), {IdentityToken: NewSecret(canary)}} {
@@ -143,7 +145,7 @@ func TestTokenRedirects(t *testing.T) {
 }
 
 // Headers of the request to the registry are none of the token server's.
-func TestTokenServerSeesNoHeaders(t *testing.T) {
+func Test53HeadersNotToTheTokenServer(t *testing.T) {
 	w := newWorld(t)
 	req := w.request(t, "GET", "a", "")
 	req.Header.Set("X-Tenant-Key", canary)

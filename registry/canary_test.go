@@ -106,7 +106,7 @@ func (w *canaryWorld) options(log *slog.Logger) *registry.Options {
 }
 
 // No secret is in an error, a log, a step, or a value that is printed.
-func TestNothingShowsASecret(t *testing.T) {
+func Test56NothingShowsASecret(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w := newCanaryWorld(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
 
-func TestCertDirsReachARegistry(t *testing.T) {
+func Test58CertDirsReachARegistry(t *testing.T) {
 	a := newHostsAuthority(t)
 	m := newHostsMutual(t, a)
 	if runtime.GOOS == "windows" {
@@ -44,7 +44,7 @@ func TestCertDirsReachARegistry(t *testing.T) {
 	}
 }
 
-func TestLoadCertDirRefuses(t *testing.T) {
+func Test58CertDirRefuses(t *testing.T) {
 	a := newHostsAuthority(t)
 	cert, key := a.pair(t, 1, time.Hour)
 	_, other := a.pair(t, 2, time.Hour)
@@ -88,9 +88,9 @@ func hostsLine(text string, n int) string {
 	return string(rune('0'+(strings.Count(text, "\n")+n)/10)) + string(rune('0'+(strings.Count(text, "\n")+n)%10))
 }
 
-// TestCertDirDanglingLink: only the directory may be missing, not what a link
+// Test58CertDirDanglingLink: only the directory may be missing, not what a link
 // in it promises.
-func TestCertDirDanglingLink(t *testing.T) {
+func Test58CertDirDanglingLink(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "r.example"), 0o755); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestCertDirDanglingLink(t *testing.T) {
 	}
 }
 
-func TestCertDirsThatMayNotBeRead(t *testing.T) {
+func Test58CertDirsThatMayNotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	hostsWrite(t, "", dir, "r.example", "x")
 	if err := os.Chmod(dir, 0); err != nil {
@@ -121,8 +121,8 @@ func TestCertDirsThatMayNotBeRead(t *testing.T) {
 	}
 }
 
-// TestCertDirsStayInside: hosts are also what redirects name.
-func TestCertDirsStayInside(t *testing.T) {
+// Test58CertDirsStayInside: hosts are also what redirects name.
+func Test58CertDirsStayInside(t *testing.T) {
 	dir := t.TempDir()
 	hostsWrite(t, "broken", dir, "ca.crt")
 	hosts := registry.DockerCerts(filepath.Join(dir, "certs.d"), dir)
@@ -136,8 +136,8 @@ func TestCertDirsStayInside(t *testing.T) {
 	}
 }
 
-// TestDefaultClientReadsCertsD is what a user has who once set docker up.
-func TestDefaultClientReadsCertsD(t *testing.T) {
+// Test58DefaultClientReadsCertsD is what a user has who once set docker up.
+func Test58DefaultClientReadsCertsD(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("directories have no colon there")
 	}

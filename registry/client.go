@@ -37,13 +37,17 @@ type Options struct {
 	// TrustedRealms are hosts that may serve tokens for any registry, private
 	// addresses included. Others may as well, within auth's realm rules.
 	TrustedRealms []string
+	// SameOriginRealms lets no other host than the registry's own and those of
+	// TrustedRealms serve tokens.
+	SameOriginRealms bool
 	// UserAgent is sent with every request. Empty: "portolan".
 	UserAgent string
 	// Logger gets two debug records for each exchange: "request" with method,
 	// URL, status and time when the answer begins, and which attempt it is when
 	// it is not the first; "body" with URL and the bytes that came, when it ends.
 	// URLs are without what could be a secret, headers are left out. At warn
-	// level it gets what registries warn of (OCI distribution spec 1.1,
+	// level it gets which hosts have certificates that are not verified, and what
+	// registries warn of (OCI distribution spec 1.1,
 	// Warnings), each text once. nil: silent.
 	Logger *slog.Logger
 }
@@ -54,6 +58,7 @@ type Client struct {
 	hosts         *hosts
 	signer        *auth.Signer
 	trustedRealms []string
+	sameOrigin    bool // SameOriginRealms
 	userAgent     string
 	aliases       aliases
 	retry         Retry
@@ -88,8 +93,9 @@ func NewClient(options *Options) (*Client, error) {
 	}
 	c := &Client{
 		aliases:       names,
-		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, made: map[string]hostEntry{}},
+		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, log: o.Logger, made: map[string]hostEntry{}},
 		trustedRealms: slices.Clone(o.TrustedRealms),
+		sameOrigin:    o.SameOriginRealms,
 		userAgent:     o.UserAgent,
 		retry:         retry,
 		log:           o.Logger,
@@ -124,7 +130,7 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 		Provider:      p,
 		NewTransport:  c.newTokenTransport,
 		Proxy:         c.hosts.proxy,
-		TrustedRealms: trusted,
+		TrustedRealms: trusted, SameOriginRealms: c.sameOrigin,
 		AllowPlaintext: func(host string) bool {
 			return c.hosts.lookup(host).config.PlaintextCredentials
 		},
@@ -134,7 +140,20 @@ func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOp
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
-	return c.logged(tokenTransport{c.hosts.controlled(control)})
+	return c.logged(tokenTransport{c.hosts.controlledAs(control, tokenServer)})
+}
+
+// tokenServer is how a token server is reached: one that no caller has named
+// has its certificate verified, unless it was itself named where that is
+// switched off.
+func tokenServer(e hostEntry) HostConfig {
+	c := e.config
+	if e.stranger && c.TLS != nil && c.TLS.AnyHost && c.TLS.InsecureSkipVerify {
+		t := *c.TLS
+		t.InsecureSkipVerify = false
+		c.TLS = &t
+	}
+	return c
 }
 
 // tokenTransport marks what it sends as requests for tokens, see gate.

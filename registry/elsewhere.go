@@ -40,7 +40,8 @@ func newElsewhere(h *hosts) *elsewhere {
 // withoutIdentity leaves out what says who is calling: a registry must not be
 // able to make this client write at another host with what that host knows it
 // by.
-func withoutIdentity(c HostConfig) HostConfig {
+func withoutIdentity(e hostEntry) HostConfig {
+	c := e.config
 	c.Header = nil
 	if c.TLS != nil {
 		t := *c.TLS

@@ -15,7 +15,7 @@ import (
 
 // An upload that is led to another host says nothing of who asks, whoever dials:
 // a proxy, or a transport of the caller's.
-func TestUploadsElsewhereSayNothingWhoeverDials(t *testing.T) {
+func Test54UploadsElsewhereWhoeverDials(t *testing.T) {
 	const secret = "canary"
 	var puts atomic.Int64
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -62,6 +62,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return errors.New("refused a redirect from HTTPS to " + req.URL.Scheme)
 	}
 	req.Header.Del("Referer") // it would show one storage service the signed URL of another
+	req.URL.User = nil        // net/http would make an Authorization header of it, of the registry's choice
 	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
 	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) { // once left, for good
 		for name := range req.Header {

@@ -47,7 +47,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestNoFallingBackToPlainHTTP(t *testing.T) {
+func Test61NoFallingBackToPlainHTTP(t *testing.T) {
 	s := server(t, nil)
 	repo := repository(t, s, &registry.Options{Hosts: func(string) (registry.HostConfig, error) {
 		return registry.HostConfig{TLS: &registry.TLS{InsecureSkipVerify: true}}, nil
@@ -198,7 +198,7 @@ func TestTokensAreAskedForOnce(t *testing.T) {
 	}
 }
 
-func TestSystemRootsStay(t *testing.T) {
+func Test60SystemRootsStay(t *testing.T) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		t.Fatal(err)

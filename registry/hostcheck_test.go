@@ -100,7 +100,7 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
-func TestExclusiveRoots(t *testing.T) {
+func Test60ExclusiveRoots(t *testing.T) {
 	root := newHostsAuthority(t).cert
 	config, err := registry.TLSConfig(registry.HostConfig{TLS: &registry.TLS{Roots: []*x509.Certificate{root}, ExclusiveRoots: true}})
 	if err != nil {

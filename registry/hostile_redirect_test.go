@@ -96,7 +96,7 @@ func TestWritesAreNotRedirectedElsewhere(t *testing.T) {
 
 // A header is a secret: a redirect, or a token server's address, does not make
 // it travel in clear to a host that is spoken to by TLS.
-func TestHeadersDoNotTravelInClear(t *testing.T) {
+func Test53HeadersDoNotTravelInClear(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config registry.HostConfig
 		want   string

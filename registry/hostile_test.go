@@ -89,7 +89,7 @@ func TestErrorsHaveNoTerminalControls(t *testing.T) {
 	}
 }
 
-func TestRedirectsShowNoSignature(t *testing.T) {
+func Test55RedirectsShowNoSignature(t *testing.T) {
 	var referers []string
 	third := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		referers = append(referers, req.Header.Get("Referer"))
@@ -161,7 +161,7 @@ func TestRepositoryNamedAsARoute(t *testing.T) {
 	}
 }
 
-func TestIdentityIsGoneOnceLeft(t *testing.T) {
+func Test48IdentityIsGoneOnceLeft(t *testing.T) {
 	var front *httptest.Server
 	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		http.Redirect(w, req, front.URL+"/back", http.StatusTemporaryRedirect)

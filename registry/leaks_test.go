@@ -19,9 +19,9 @@ func leakDescriptor(data []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: "application/octet-stream", Digest: digest.FromBytes(data), Size: int64(len(data))}
 }
 
-// TestNothingLeaksToAnotherHost: whatever way a registry leads its clients,
+// Test53NothingLeaksToAnotherHost: whatever way a registry leads its clients,
 // no secret of a host reaches another one.
-func TestNothingLeaksToAnotherHost(t *testing.T) {
+func Test53NothingLeaksToAnotherHost(t *testing.T) {
 	secret := auth.NewSecret
 	for _, tc := range []struct {
 		name   string

@@ -77,6 +77,9 @@ func (t TLS) String() string {
 	if t.InsecureSkipVerify {
 		text += ", not verified"
 	}
+	if t.AnyHost {
+		text += ", made for any host"
+	}
 	return text
 }
 
@@ -94,6 +97,5 @@ func (c HostConfig) quietProxy(req *http.Request) (*url.URL, error) {
 	if proxy == nil {
 		proxy = http.ProxyFromEnvironment
 	}
-	u, err := proxy(req)
-	return u, redact.Error(err)
+	return redact.Proxy(proxy)(req)
 }

@@ -27,6 +27,11 @@ type TLS struct {
 	// InsecureSkipVerify accepts any certificate of the host. It says nothing
 	// about plain HTTP: that is never fallen back to.
 	InsecureSkipVerify bool
+	// AnyHost tells that these settings were not made for this host by its name,
+	// as those of containerd's _default. InsecureSkipVerify does not hold then
+	// for a token server that nothing but a registry's challenge has named: it
+	// gets passwords.
+	AnyHost bool
 
 	pairs []*keyPair
 }

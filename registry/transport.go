@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -43,6 +44,7 @@ type hosts struct {
 	base      http.RoundTripper // replaces all of it when set
 	away      http.RoundTripper // for where redirects lead, see dialAway
 	maxWait   time.Duration     // see Retry
+	log       *slog.Logger
 
 	mu        sync.Mutex
 	made      map[string]hostEntry
@@ -121,6 +123,9 @@ func (h *hosts) build(host string) hostEntry {
 	if e.err == nil {
 		e.beside = e.transport.Clone()
 		e.beside.MaxConnsPerHost = 0
+	}
+	if t := e.config.TLS; e.err == nil && t != nil && t.InsecureSkipVerify && h.base == nil {
+		h.log.Warn("certificates of this host are not verified", "host", configName(host))
 	}
 	if e.err != nil {
 		e.err = fmt.Errorf("configuration of host %s: %w", configName(host), e.err)
@@ -242,21 +247,26 @@ func isRedirect(status int) bool {
 // controlled makes a transport like h whose every dial asks control first. Its
 // connections are its own, so that none that another rule allowed is reused.
 func (h *hosts) controlled(control dialControl) http.RoundTripper {
-	return h.controlledAs(control, func(c HostConfig) HostConfig { return c })
+	return h.controlledAs(control, func(e hostEntry) HostConfig { return e.config })
 }
 
 // controlledAs is controlled for hosts that are configured as change says.
-func (h *hosts) controlledAs(control dialControl, change func(HostConfig) HostConfig) http.RoundTripper {
-	return &controlledHosts{hosts: h, control: control, change: change, made: map[string]*http.Transport{}}
+func (h *hosts) controlledAs(control dialControl, change func(hostEntry) HostConfig) http.RoundTripper {
+	return &controlledHosts{hosts: h, control: control, change: change, made: map[controlledHost]*http.Transport{}}
 }
 
 type controlledHosts struct {
 	hosts   *hosts
 	control dialControl
-	change  func(HostConfig) HostConfig
+	change  func(hostEntry) HostConfig
 
 	mu   sync.Mutex
-	made map[string]*http.Transport
+	made map[controlledHost]*http.Transport
+}
+
+type controlledHost struct {
+	host     string
+	stranger bool // a caller may name it later, and change may look at that
 }
 
 // CloseIdleConnections ends those of this transport, and none of the hosts'.
@@ -273,12 +283,13 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 	if e.err != nil {
 		return refuse(req, e.err)
 	}
-	e.config = c.change(e.config)
+	e.config = c.change(e)
 	if c.hosts.base != nil {
 		return e.send(c.hosts.base, req)
 	}
 	c.mu.Lock()
-	t, ok := c.made[req.URL.Host]
+	key := controlledHost{req.URL.Host, e.stranger}
+	t, ok := c.made[key]
 	if !ok {
 		t, e.err = e.config.transport(c.control)
 		switch {
@@ -286,7 +297,7 @@ func (c *controlledHosts) RoundTrip(req *http.Request) (*http.Response, error) {
 		case len(c.made) >= maxStrangers:
 			t.DisableKeepAlives = true
 		default:
-			c.made[req.URL.Host] = t
+			c.made[key] = t
 		}
 	}
 	c.mu.Unlock()

@@ -36,7 +36,7 @@ func (s *uploadsStore) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func TestUploadsElsewhere(t *testing.T) {
+func Test54UploadsElsewhere(t *testing.T) {
 	const canary = "canary-of-the-registry"
 	store := new(uploadsStore)
 	storeServer := httptest.NewUnstartedServer(store)
@@ -113,7 +113,7 @@ func TestUploadsElsewhere(t *testing.T) {
 	}
 }
 
-func TestUploadsWhereTheyMayNotGo(t *testing.T) {
+func Test54UploadsWhereTheyMayNotGo(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something arrived") }))
 	defer elsewhere.Close()
 	for name, location := range map[string]string{

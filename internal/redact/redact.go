@@ -64,6 +64,13 @@ var links = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>\x60]*[^\s"'<>
 // the errors of net/http about a Location.
 var relative = regexp.MustCompile(`\?[^\s"'<>\x60?]*=[^\s"'<>\x60]*[^\s"'<>\x60:,;.)]`)
 
+// users finds the user information of what looks like a URL without a scheme.
+var users = regexp.MustCompile(`(^|[\s"'(<=])//[^\s"'<>\x60/@]*@`)
+
+// ports finds what url.Parse repeats of a password that it took for a port, as
+// in http://user:pass#word@host.
+var ports = regexp.MustCompile(`invalid port "(?:[^"\\]|\\.)*"`)
+
 // Text makes a text of a peer, or about one, fit to be shown: URLs within it
 // as URL shows them, on one line, without characters that a terminal acts on,
 // and cut at max bytes.
@@ -77,6 +84,11 @@ func Text(s string, max int) string {
 		if at := strings.LastIndex(rest, "@"); at >= 0 {
 			rest = rest[at+1:]
 		}
+		// What stands in the place of a port may be the start of a password.
+		host, path, _ := strings.Cut(rest, "/")
+		if name, port, found := strings.Cut(host, ":"); found && strings.Trim(port, "0123456789") != "" && !strings.HasPrefix(name, "[") {
+			rest = strings.TrimSuffix(name+"/"+path, "/")
+		}
 		if cut {
 			rest += "?REDACTED"
 		}
@@ -86,6 +98,8 @@ func Text(s string, max int) string {
 		before, raw, _ := strings.Cut(found, "?")
 		return before + "?" + query(raw)
 	})
+	s = users.ReplaceAllString(s, "$1//")
+	s = ports.ReplaceAllString(s, "invalid port")
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
@@ -109,7 +123,11 @@ const maxCause = 1024
 type cause struct{ error }
 
 func (c cause) Error() string { return Text(c.error.Error(), maxCause) }
-func (c cause) Unwrap() error { return c.error }
+
+// Is and As look beneath, where Unwrap would hand the raw text to whoever
+// prints each error of a chain.
+func (c cause) Is(target error) bool { return errors.Is(c.error, target) }
+func (c cause) As(target any) bool   { return errors.As(c.error, target) }
 
 // Error rewraps a *url.Error, whose text prints its URL whole, so that the
 // URL is shown as URL shows it, and its cause as Text does. Other errors come

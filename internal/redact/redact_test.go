@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"unicode"
@@ -41,8 +42,11 @@ func TestText(t *testing.T) {
 		"https://b.example/x?canary":                           "https://b.example/x?REDACTED",
 		`Location header "/b%zz?n=1&sig=canary": invalid`:      `Location header "/b%zz?n=1&sig=REDACTED": invalid`,
 		`parse "//b.example/%zz?sig=canary": invalid`:          `parse "//b.example/%zz?sig=REDACTED": invalid`,
-		"is it? a=b": "is it? a=b",
-		"\x1b]0;title\atwo\nlines\u009b31m\u202e": "]0;titletwo lines31m",
+		`parse "//u:canary@b.example/%zz": invalid`:            `parse "//b.example/%zz": invalid`,
+		`parse "x": invalid port ":can\"ary" after host`:       `parse "x": invalid port after host`,
+		"a//b@c is no address":                                 "a//b@c is no address",
+		"is it? a=b":                                           "is it? a=b",
+		"\x1b]0;title\atwo\nlines\u009b31m\u202e":              "]0;titletwo lines31m",
 		"plain": "plain",
 	} {
 		if got := redact.Text(in, 200); got != want {
@@ -76,6 +80,49 @@ func TestErrorHidesTheQuery(t *testing.T) {
 	}
 	if !errors.Is(got, io.ErrUnexpectedEOF) {
 		t.Errorf("%v has lost its cause", got)
+	}
+}
+
+// Whoever prints each error of a chain by itself sees no more than the whole.
+func TestErrorHidesItInTheWholeChain(t *testing.T) {
+	_, malformed := url.Parse("http://u:canary#@b.example/")
+	for _, inner := range []error{
+		fmt.Errorf("failed to parse Location header %q", "/b%zz?sig=canary"),
+		&url.Error{Op: "parse", URL: "//u:canary@b.example/%zz", Err: url.EscapeError("%zz")},
+		malformed,
+		os.ErrDeadlineExceeded,
+	} {
+		whole := redact.Error(&url.Error{Op: "Get", URL: "https://u:canary@b.example", Err: inner})
+		for err := whole; err != nil; err = errors.Unwrap(err) {
+			if strings.Contains(err.Error(), "canary") {
+				t.Errorf("the secret is in %q", err)
+			}
+		}
+		if !errors.Is(whole, inner) {
+			t.Errorf("%v has lost its cause", whole)
+		}
+	}
+}
+
+func TestProxy(t *testing.T) {
+	if redact.Proxy(nil) != nil {
+		t.Error("no function became one")
+	}
+	_, malformed := url.Parse("http://u:canary#@b.example/")
+	own := errors.New("no proxy is known for this host")
+	for in, want := range map[error]string{
+		malformed: "the proxy's address",
+		fmt.Errorf("invalid proxy address %q: %v", "u:canary@[b", io.EOF): "the proxy's address",
+		own: own.Error(),
+	} {
+		_, err := redact.Proxy(func(*http.Request) (*url.URL, error) { return nil, in })(nil)
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	u, err := redact.Proxy(http.ProxyURL(&url.URL{Host: "p"}))(nil)
+	if err != nil || u.Host != "p" {
+		t.Errorf("%v, %v", u, err)
 	}
 }
 

@@ -38,7 +38,8 @@ import (
 //   - ca, client, skip_verify, header, dial_timeout and proxy belong to the host of
 //     the URL, in whatever file it stands: files that disagree are an error of that
 //     host. A header or a client certificate for the servers of _default is an
-//     error: redirects and token servers are hosts too.
+//     error: redirects and token servers are hosts too. For that reason its
+//     skip_verify is not for token servers, see registry.TLS.AnyHost.
 //   - a path of the URL is "/v2" or nothing; or, with override_path, "/v2/" and what
 //     stands before repositories' names there. Any other place for the API is an
 //     error: the OCI distribution spec knows none.
@@ -156,6 +157,9 @@ func (h *hostDirs) config(host string) (registry.HostConfig, error) {
 		said = append([]settings{dir.file.server.settings}, said...)
 	}
 	c, err := dialled(host, said)
+	if c.TLS != nil && ok && filepath.Base(dir.path) == defaultDir && len(h.settings[host]) == 0 {
+		c.TLS.AnyHost = true
+	}
 	if err != nil || !ok {
 		return c, err
 	}

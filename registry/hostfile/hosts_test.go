@@ -191,6 +191,24 @@ func resolve(t *testing.T, hosts func(string) (registry.HostConfig, error), host
 	return err
 }
 
+// A token server that has no file of its own is not one of those whose
+// certificates _default lets pass.
+func TestHostsOfDefaultAreUnnamed(t *testing.T) {
+	root := t.TempDir()
+	write(t, "skip_verify = true", root, "_default", "hosts.toml")
+	write(t, "skip_verify = true\n[host.'https://m.example.com']\nskip_verify = true", root, "r.example.com", "hosts.toml")
+	hosts, err := LoadHosts(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, anyHost := range map[string]bool{"r.example.com": false, "m.example.com": false, "auth.example.com": true} {
+		c, err := hosts(host)
+		if err != nil || c.TLS == nil || !c.TLS.InsecureSkipVerify || c.TLS.AnyHost != anyHost {
+			t.Errorf("%s: %v, %v", host, c, err)
+		}
+	}
+}
+
 // TestHostsDisagree has two files about one mirror.
 func TestHostsDisagree(t *testing.T) {
 	const m = "[host.'https://m.example.com']\n"
