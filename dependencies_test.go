@@ -29,6 +29,10 @@ var dependencies = map[string]string{
 		golang.org/x/sys/unix
 		golang.org/x/sys/windows
 	`,
+	"auth/device": `
+		auth
+		golang.org/x/oauth2
+	`,
 	"registry": `
 		auth
 		github.com/opencontainers/go-digest
