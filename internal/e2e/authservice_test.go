@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"crypto/tls"
 	"encoding/json"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,6 +59,7 @@ func startAuthService(t testing.TB, opts authServiceOptions) *authService {
 	s.http = httptest.NewUnstartedServer(s)
 	s.http.Listener.Close()
 	s.http.Listener = listener
+	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail here on purpose
 	scheme := "http"
 	if opts.ca != nil {
 		scheme = "https"

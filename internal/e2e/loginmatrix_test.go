@@ -197,3 +197,30 @@ func matrixNobody(t *testing.T, u *user, tools map[string]matrixTool, host strin
 		t.Errorf("without a login these read: %q", readers)
 	}
 }
+
+// TestLoginIdentityToken keeps an identity token in the form that all of them
+// read: each exchanges it for tokens by OAuth 2, where a password would be
+// sent by GET.
+func TestLoginIdentityToken(t *testing.T) {
+	t.Parallel()
+	s := startAuthService(t, authServiceOptions{name: "localhost"})
+	const token = "identity-canary-91f3"
+	s.admit(userName, token)
+	reg := startRegistry(t, registryOptions{tokens: s.tokenServer})
+	_, port, _ := net.SplitHostPort(reg.host)
+	host := "localhost:" + port
+	c := smallChart(t, "harbour", "1.0.0")
+	u := newUser(t)
+	u.portolanWith(token, "login", host, "--identity-token-stdin").ok(t)
+	u.json("push", c.path, host+"/alice/harbour")
+	for by, p := range matrixTools(t, c.path) {
+		p.reads(u, host, "alice/harbour").ok(t)
+		matrixWrites(t, u, p, by, host, "token")
+	}
+	s.revoke(token)
+	r := u.portolan("pull", host+"/alice/harbour:1.0.0", "-d", u.path("tmp"))
+	r.fails(t, exitDenied, host, "identity token")
+	if strings.Contains(r.stderr, "canary") {
+		t.Errorf("the token is in the error: %s", r.stderr)
+	}
+}
