@@ -40,6 +40,7 @@ type registryServer struct {
 // registryOptions shape a registry; the zero value is an open one over HTTP.
 type registryOptions struct {
 	htpasswd bool
+	users    string       // the htpasswd file, in place of one that lets userName in
 	ca       *authority   // TLS with a certificate of this authority
 	mutual   bool         // clients need a certificate of ca
 	tokens   *tokenServer // bearer tokens
@@ -107,6 +108,9 @@ func registryConfig(t testing.TB, root string, opts registryOptions) []byte {
 			"maintenance": object{"uploadpurging": object{"enabled": false}},
 		},
 		"http": server,
+	}
+	if opts.users != "" {
+		config["auth"] = object{"htpasswd": object{"realm": "harbour", "path": opts.users}}
 	}
 	if opts.htpasswd {
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)

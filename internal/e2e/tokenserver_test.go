@@ -30,14 +30,20 @@ type tokenServer struct {
 
 func startTokenServer(t testing.TB) *tokenServer {
 	t.Helper()
+	s := newTokenServer(t)
+	s.http = httptest.NewServer(s)
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// newTokenServer makes the keys of a token server that does not listen yet.
+func newTokenServer(t testing.TB) *tokenServer {
+	t.Helper()
 	public, secret, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &tokenServer{public: public, secret: secret}
-	s.http = httptest.NewServer(s)
-	t.Cleanup(s.http.Close)
-	return s
+	return &tokenServer{public: public, secret: secret}
 }
 
 func (s *tokenServer) realm() string { return s.http.URL + "/token" }
@@ -101,6 +107,11 @@ func (s *tokenServer) sign(subject string, scopes []string) (string, error) {
 			granted = append(granted, access{Type: kind, Name: rest[:i], Actions: strings.Split(rest[i+1:], ",")})
 		}
 	}
+	return s.signUntil(subject, granted, time.Now().Add(5*time.Minute))
+}
+
+// signUntil makes a token that ends. The registry takes it for a minute more.
+func (s *tokenServer) signUntil(subject string, granted []access, ends time.Time) (string, error) {
 	now := time.Now()
 	header, err := json.Marshal(map[string]string{"alg": "EdDSA", "kid": "harbour", "typ": "JWT"})
 	if err != nil {
@@ -108,7 +119,7 @@ func (s *tokenServer) sign(subject string, scopes []string) (string, error) {
 	}
 	claims, err := json.Marshal(map[string]any{
 		"iss": tokenIssuer, "sub": subject, "aud": tokenService, "access": granted, "jti": rand.Text(),
-		"iat": now.Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		"iat": now.Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": ends.Unix(),
 	})
 	if err != nil {
 		return "", err
