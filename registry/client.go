@@ -40,6 +40,13 @@ type Options struct {
 	// SameOriginRealms lets no other host than the registry's own and those of
 	// TrustedRealms serve tokens.
 	SameOriginRealms bool
+	// PasswordGrant asks token servers for tokens with a user name and password
+	// by POST first, for the few that answer no GET.
+	PasswordGrant bool
+	// RetryAnonymous tries a pull that the registry refuses once without the
+	// credential, and warns in the log: one that is stale, or that is for less,
+	// makes public content unreadable (radius#6801, nginx-gateway-fabric#4282).
+	RetryAnonymous bool
 	// UserAgent is sent with every request. Empty: "portolan".
 	UserAgent string
 	// Logger gets two debug records for each exchange: "request" with method,
@@ -55,19 +62,18 @@ type Options struct {
 // Client speaks to registries with one identity. It is immutable and safe for
 // concurrent use; make one and share it: it holds the connections and tokens.
 type Client struct {
-	hosts         *hosts
-	signer        *auth.Signer
-	trustedRealms []string
-	sameOrigin    bool // SameOriginRealms
-	userAgent     string
-	aliases       aliases
-	retry         Retry
-	log           *slog.Logger
-	elsewhere     *elsewhere
-	chunking      *chunking
-	warned        *warnings
-	indexing      *turns      // of those who change a list of referrers
-	known         *experience // of this identity
+	hosts     *hosts
+	signer    *auth.Signer
+	signing   auth.SignerOptions // what Options say of it
+	userAgent string
+	aliases   aliases
+	retry     Retry
+	log       *slog.Logger
+	elsewhere *elsewhere
+	chunking  *chunking
+	warned    *warnings
+	indexing  *turns      // of those who change a list of referrers
+	known     *experience // of this identity
 }
 
 // NewClient makes a client. Options may be nil; they are copied. Aliases that
@@ -92,20 +98,22 @@ func NewClient(options *Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		aliases:       names,
-		hosts:         &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, log: o.Logger, made: map[string]hostEntry{}},
-		trustedRealms: slices.Clone(o.TrustedRealms),
-		sameOrigin:    o.SameOriginRealms,
-		userAgent:     o.UserAgent,
-		retry:         retry,
-		log:           o.Logger,
-		warned:        newWarnings(),
-		indexing:      new(turns),
-		known:         newExperience(),
+		aliases: names,
+		hosts:   &hosts{configure: o.Hosts, base: o.Transport, maxWait: retry.MaxWait, log: o.Logger, made: map[string]hostEntry{}},
+		signing: auth.SignerOptions{
+			TrustedRealms: slices.Clone(o.TrustedRealms), SameOriginRealms: o.SameOriginRealms,
+			PasswordGrant: o.PasswordGrant, RetryAnonymous: o.RetryAnonymous,
+		},
+		userAgent: o.UserAgent,
+		retry:     retry,
+		log:       o.Logger,
+		warned:    newWarnings(),
+		indexing:  new(turns),
+		known:     newExperience(),
 	}
 	c.hosts.away = c.hosts.controlled(dialAway)
 	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
-	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials, c.trustedRealms))
+	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials))
 	if err != nil {
 		return nil, err
 	}
@@ -125,18 +133,15 @@ func NewDefault() (*Client, error) {
 	return NewClient(&Options{Credentials: credentials, Hosts: DefaultCerts()})
 }
 
-func (c *Client) signerOptions(p auth.Provider, trusted []string) *auth.SignerOptions {
-	return &auth.SignerOptions{
-		Provider:      p,
-		NewTransport:  c.newTokenTransport,
-		Proxy:         c.hosts.proxy,
-		TrustedRealms: trusted, SameOriginRealms: c.sameOrigin,
-		AllowPlaintext: func(host string) bool {
-			return c.hosts.lookup(host).config.PlaintextCredentials
-		},
-		UserAgent: c.userAgent,
-		Logger:    c.log,
-	}
+func (c *Client) signerOptions(p auth.Provider) *auth.SignerOptions {
+	o := c.signing
+	o.Provider = p
+	o.NewTransport = c.newTokenTransport
+	o.Proxy = c.hosts.proxy
+	o.AllowPlaintext = func(host string) bool { return c.hosts.lookup(host).config.PlaintextCredentials }
+	o.UserAgent = c.userAgent
+	o.Logger = c.log
+	return &o
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
@@ -224,7 +229,7 @@ func (c *Client) Login(ctx context.Context, store auth.Store, host string, crede
 	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
 		Transport: c.logged(c.hosts),
 		PlainHTTP: plain,
-		Signer:    *c.signerOptions(nil, c.trustedRealms),
+		Signer:    *c.signerOptions(nil),
 	})
 	wrapped := WrapError("log in", Reference{}, err)
 	if e, ok := errors.AsType[*Error](wrapped); ok && e.Kind == nil && e.StatusCode != 0 {
