@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -39,6 +40,7 @@ func fileStore(t *testing.T, content string, opts *FileOptions) *FileStore {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.settle = time.Millisecond // nobody else is here
 	return f
 }
 
