@@ -49,14 +49,16 @@ func Test19ManyWriters(t *testing.T) {
 	logins.Wait()
 	close(stop)
 	beside.Wait()
-	lost := 0
 	for _, host := range append(hosts, other.hosts...) {
-		if _, err := f.Credential(t.Context(), Resource{Host: host}); err != nil {
-			lost++
+		_, err := f.Credential(t.Context(), Resource{Host: host})
+		switch {
+		case err == nil:
+		case other.longest >= settleTime:
+			t.Logf("%s is lost: %v; the machine kept the other program from writing for %s", host, err, other.longest)
+		default:
 			t.Errorf("%s is lost: %v", host, err)
 		}
 	}
-	t.Logf("%d entries of the other program, %d lost", len(other.hosts), lost)
 	if len(other.hosts) < 10 {
 		t.Errorf("the other program wrote %d times: it was not beside", len(other.hosts))
 	}
@@ -66,36 +68,36 @@ func Test19ManyWriters(t *testing.T) {
 }
 
 // filesOther writes as docker and podman do: it reads, writes another file and
-// renames it, and takes no lock. Where the machine was too busy to let it do so
-// in half of the time that Put waits, it starts again.
+// renames it, and takes no lock.
 type filesOther struct {
-	path  string
-	stop  chan struct{}
-	hosts []string
+	path    string
+	stop    chan struct{}
+	hosts   []string
+	longest time.Duration // between reading and having renamed
 }
 
 func (o *filesOther) write(t *testing.T) {
-	for i := 0; ; {
+	const many = 60 // so that the file does not grow with the time that this takes
+	for i := 0; ; i++ {
 		select {
 		case <-o.stop:
 			return
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(5 * time.Millisecond):
 		}
-		host := fmt.Sprintf("o%d.example", i)
-		done, err := o.login(host)
-		if err != nil {
+		host := fmt.Sprintf("o%d.example", i%many)
+		began := time.Now()
+		if err := o.login(host, fmt.Sprint("u:", i)); err != nil {
 			t.Errorf("the other program: %v", err)
 			return
 		}
-		if done {
+		o.longest = max(o.longest, time.Since(began))
+		if i < many {
 			o.hosts = append(o.hosts, host)
-			i++
 		}
 	}
 }
 
-func (o *filesOther) login(host string) (done bool, err error) {
-	began := time.Now()
+func (o *filesOther) login(host, secret string) error {
 	file := struct {
 		Auths map[string]map[string]any `json:"auths"`
 	}{map[string]map[string]any{}}
@@ -106,26 +108,23 @@ func (o *filesOther) login(host string) (done bool, err error) {
 		err = nil
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
-	file.Auths[host] = map[string]any{"auth": b64("u:other")}
+	file.Auths[host] = map[string]any{"auth": b64(secret)}
 	out, err := json.MarshalIndent(file, "", "\t")
 	if err != nil {
-		return false, err
+		return err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(o.path), "other")
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.Remove(temp.Name())
 	_, err = temp.Write(out)
 	if err := errors.Join(err, temp.Close()); err != nil {
-		return false, err
+		return err
 	}
-	if time.Since(began) > settleTime/2 {
-		return false, nil
-	}
-	return true, os.Rename(temp.Name(), o.path)
+	return os.Rename(temp.Name(), o.path)
 }
 
 // filesPoll reads until it is told to stop.
