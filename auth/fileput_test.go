@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -163,76 +161,5 @@ func TestPutBesideAnUnlockedWriter(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(f.Path()), ".*tmp*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
-	}
-}
-
-// TestChildProcess is the body of the processes that other tests start.
-func TestChildProcess(t *testing.T) {
-	path := os.Getenv("AUTH_TEST_CHILD_FILE")
-	if path == "" {
-		return
-	}
-	f, err := NewDockerStore(path, plaintext)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if os.Getenv("AUTH_TEST_CHILD_CRASH") != "" {
-		f.beforeCompare = func() { os.Exit(7) }
-	}
-	if _, err := f.Put(t.Context(), Resource{Host: os.Getenv("AUTH_TEST_CHILD_HOST")}, password("u", "new")); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func child(path, host string, env ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChildProcess$")
-	cmd.Env = append(os.Environ(), append(env, "AUTH_TEST_CHILD_FILE="+path, "AUTH_TEST_CHILD_HOST="+host)...)
-	return cmd
-}
-
-func TestPutFromManyProcesses(t *testing.T) {
-	const processes, goroutines = 20, 100
-	path := filepath.Join(t.TempDir(), "config.json")
-	f, _ := NewDockerStore(path, plaintext)
-	var wg sync.WaitGroup
-	var hosts []string
-	for i := range processes {
-		host := fmt.Sprintf("p%d.example", i)
-		hosts = append(hosts, host)
-		wg.Go(func() {
-			if out, err := child(path, host).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
-		})
-	}
-	for i := range goroutines {
-		host := fmt.Sprintf("g%d.example", i)
-		hosts = append(hosts, host)
-		wg.Go(func() {
-			if _, err := f.Put(t.Context(), Resource{Host: host}, password("u", "new")); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	for _, host := range hosts {
-		if _, err := f.Credential(t.Context(), Resource{Host: host}); err != nil {
-			t.Errorf("%s is lost: %v", host, err)
-		}
-	}
-}
-
-func TestPutKilledBeforeTheRename(t *testing.T) {
-	f := fileStore(t, auths("a.io", "u:1"), plaintext)
-	before := read(t, f.Path())
-	var exit *exec.ExitError
-	if err := child(f.Path(), "r.io", "AUTH_TEST_CHILD_CRASH=1").Run(); !errors.As(err, &exit) || exit.ExitCode() != 7 {
-		t.Fatalf("the child ended with %v", err)
-	}
-	if got := read(t, f.Path()); got != before {
-		t.Errorf("the file is now %s", got)
-	}
-	if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "2")); err != nil {
-		t.Errorf("afterwards: %v", err)
 	}
 }

@@ -18,8 +18,9 @@ import (
 
 const (
 	// maxWriteAttempts is how often an update starts again because a program
-	// that takes no lock, such as docker, has changed the file meanwhile.
-	maxWriteAttempts = 4
+	// that takes no lock, such as docker, has changed the file meanwhile. One
+	// that writes every 3 ms disturbs every third attempt.
+	maxWriteAttempts = 50
 	lockTimeout      = 30 * time.Second
 	lockPoll         = 5 * time.Millisecond
 	maxSymlinks      = 40 // as the Linux kernel allows

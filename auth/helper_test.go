@@ -43,9 +43,9 @@ func TestHelperSelection(t *testing.T) {
 	}
 }
 
-// A helper that is not there does not stand in the way of a public pull, and
+// Test10MissingHelper: a helper that is not there does not stand in the way of a public pull, and
 // is named when the registry insists (helm#11951).
-func TestHelperMissing(t *testing.T) {
+func Test10MissingHelper(t *testing.T) {
 	w := newWorld(t)
 	f := fileStore(t, `{"credsStore":"not-installed-anywhere"}`, nil)
 	w.do(t, newSigner(t, &SignerOptions{Provider: f}), "GET", "public", "pull")
