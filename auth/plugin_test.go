@@ -68,7 +68,8 @@ func newExecPlugin(t *testing.T, opts PluginOptions) *execPlugin {
 	}
 	x := &execPlugin{t: t, dir: t.TempDir(), at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	opts.Args = []string{"-test.run=^TestExecPluginProgram$"}
-	opts.Env = append(Environ{"EXEC_PLUGIN=" + x.dir}, opts.Env...)
+	// The race detector lets each process sleep for a second at its end.
+	opts.Env = append(Environ{"EXEC_PLUGIN=" + x.dir, "GORACE=atexit_sleep_ms=0"}, opts.Env...)
 	if opts.MatchImages == nil {
 		opts.MatchImages = []string{"*.example.com"}
 	}
