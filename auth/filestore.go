@@ -28,7 +28,7 @@ const (
 type FileOptions struct {
 	Plaintext     PlaintextPolicy
 	HelperTimeout time.Duration // for one run of a helper; 0 is 30 s
-	HelperEnv     []string      // KEY=value for helpers, on top of this process's environment
+	HelperEnv     Environ       // KEY=value for helpers, on top of this process's environment
 	NoExec        bool          // run no helper, for files that are not trusted
 	// RefuseShared refuses to write a secret into a file that others may read,
 	// with ErrPlaintextRefused, instead of taking that right away. On Windows,
