@@ -148,7 +148,7 @@ func TestChallengesThatChange(t *testing.T) {
 					serve.ServeHTTP(rw, r)
 				case after == "Basic" && strings.HasPrefix(header, "Basic "),
 					after == bearer(moved.tokens.URL) && known,
-					strings.Contains(after, "other") && w.lastService() == "other" && strings.HasPrefix(header, "Bearer "):
+					strings.Contains(after, "other") && tokensLastService(w) == "other" && strings.HasPrefix(header, "Bearer "):
 					w.mu.Lock()
 					w.arrivals = append(w.arrivals, header)
 					w.mu.Unlock()
@@ -180,7 +180,7 @@ func TestChallengesThatChange(t *testing.T) {
 	}
 }
 
-func (w *world) lastService() string {
+func tokensLastService(w *world) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.asked[len(w.asked)-1].Get("service")
