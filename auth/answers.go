@@ -56,6 +56,10 @@ func (a *answers) get(ctx context.Context, r Resource, fresh func(*answer) bool)
 		}
 		asked := false
 		found, err := a.flights.do(ctx, r, func(ctx context.Context) (*answer, error) {
+			// Another flight may have landed between the look and the take-off.
+			if now := a.find(r); now != nil && now != kept && (fresh == nil || fresh(now)) && a.now().Before(now.until) {
+				return now, nil
+			}
 			asked = true
 			return a.ask(ctx, r, kept, good)
 		})

@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestParseChallenges(t *testing.T) {
+// Every challenge of every header is read, whatever its spelling.
+func Test31ParseChallenges(t *testing.T) {
 	type p = map[string]string
 	for _, tc := range []struct {
 		name   string

@@ -22,7 +22,12 @@ type flight[V any] struct {
 }
 
 func (f *flights[K, V]) do(ctx context.Context, key K, work func(context.Context) (V, error)) (V, error) {
+	var none V
 	for {
+		// A waiter that is late as well would take over for nothing.
+		if ctx.Err() != nil {
+			return none, context.Cause(ctx)
+		}
 		f.mu.Lock()
 		current, running := f.now[key]
 		if !running {
@@ -31,7 +36,6 @@ func (f *flights[K, V]) do(ctx context.Context, key K, work func(context.Context
 		f.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			var none V
 			return none, context.Cause(ctx)
 		case <-current.done:
 			if !current.abandoned {

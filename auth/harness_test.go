@@ -25,6 +25,7 @@ type world struct {
 	postStatus     int                                            // answer POST with this instead
 	answer         map[string]any                                 // of the token server, over the default
 	challenge      func() string                                  // the WWW-Authenticate of the registry
+	preludes       []string                                       // WWW-Authenticate headers before that of challenge
 	revoked        func(*world, http.ResponseWriter, string) bool // answers a rejected token
 
 	mu       sync.Mutex
@@ -119,7 +120,9 @@ func (w *world) serveRegistry(rw http.ResponseWriter, r *http.Request) {
 	if w.challenge != nil {
 		challenge = w.challenge()
 	}
-	rw.Header().Set("WWW-Authenticate", challenge)
+	for _, c := range append(w.preludes, challenge) {
+		rw.Header().Add("WWW-Authenticate", c)
+	}
 	rw.WriteHeader(http.StatusUnauthorized)
 	fmt.Fprint(rw, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
 }

@@ -9,14 +9,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
-// One challenge for each registry, one token request for each repository.
-func TestDoRequestBudget(t *testing.T) {
+// One challenge for each registry, one token request for each repository: a
+// token for pull,push serves a pull, and never the reverse.
+func Test40TokenReuse(t *testing.T) {
 	w := newWorld(t)
 	w.user, w.password = "bob", canary
 	s := w.signer(t, password("bob", canary))
@@ -36,15 +35,6 @@ func TestDoRequestBudget(t *testing.T) {
 	}
 }
 
-func TestDoAnonymous(t *testing.T) {
-	w := newWorld(t)
-	s := newSigner(t, nil)
-	w.do(t, s, "GET", "public/a", "pull")
-	if got := w.headers[0].Get("Authorization"); got != "" {
-		t.Errorf("an anonymous token was asked for with %q", got)
-	}
-}
-
 func TestDoWithoutHintTakesTheChallengesScope(t *testing.T) {
 	w := newWorld(t)
 	s := newSigner(t, nil)
@@ -52,31 +42,6 @@ func TestDoWithoutHintTakesTheChallengesScope(t *testing.T) {
 	w.do(t, s, "GET", "a")
 	if r, k := w.counts(); r != 3 || k != 1 {
 		t.Errorf("%d requests and %d tokens, want 3 and 1", r, k)
-	}
-}
-
-func TestDoSchemes(t *testing.T) {
-	for _, tc := range []struct {
-		name, challenge string // %s: the token server
-		wantToken       bool
-	}{
-		{"basic", `Basic realm="x"`, false},
-		{"bearer", `Bearer realm="%s",service="reg"`, true},
-		{"both", `Basic realm="x", bearer REALM="%s"`, true},
-		{"negotiate first", `Negotiate, Basic realm="x"`, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.user, w.password = "bob", canary
-			w.challenge = func() string { return strings.ReplaceAll(tc.challenge, "%s", w.tokens.URL) }
-			s := w.signer(t, password("bob", canary))
-			w.do(t, s, "GET", "a", "pull")
-			w.do(t, s, "GET", "a", "pull")
-			r, k := w.counts()
-			if r != 3 || (k == 1) != tc.wantToken {
-				t.Errorf("%d requests and %d tokens", r, k)
-			}
-		})
 	}
 }
 
@@ -145,43 +110,6 @@ func Test52ReadyTokenSkipsTheRealm(t *testing.T) {
 	}
 }
 
-func TestDoRenewsRejectedTokens(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		status int
-		body   string
-	}{
-		{"401", 401, `{"errors":[{"code":"UNAUTHORIZED"}]}`},
-		{"400 of public ECR", 400, `{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}`},
-		{"403 of ECR", 403, `{"errors":[{"code":"DENIED","message":"Your Authorization Token has expired."}]}`},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t)
-			var revoked sync.Map
-			w.revoked = func(w *world, rw http.ResponseWriter, text string) bool {
-				if _, gone := revoked.Load(text); !gone {
-					return false
-				}
-				if tc.status == 401 {
-					rw.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="reg",scope="repository:a:pull",error="invalid_token"`, w.tokens.URL))
-				}
-				rw.WriteHeader(tc.status)
-				fmt.Fprint(rw, tc.body)
-				return true
-			}
-			s := newSigner(t, nil)
-			w.do(t, s, "GET", "a", "pull")
-			for text := range w.granted {
-				revoked.Store(text, true)
-			}
-			w.do(t, s, "GET", "a", "pull")
-			if r, k := w.counts(); r != 4 || k != 2 {
-				t.Errorf("%d requests and %d tokens, want 4 and 2", r, k)
-			}
-		})
-	}
-}
-
 // A registry that rejects whatever it gets is not asked for ever.
 func TestDoGivesUp(t *testing.T) {
 	w := newWorld(t)
@@ -242,48 +170,6 @@ func TestDoSigned400ComesBackWhole(t *testing.T) {
 	if body, _ := io.ReadAll(resp.Body); string(body) != long {
 		t.Errorf("%d bytes of %d came back", len(body), len(long))
 	}
-}
-
-func TestDoBodies(t *testing.T) {
-	once := func(s string) io.ReadCloser { return io.NopCloser(io.LimitReader(strings.NewReader(s), 100)) }
-	t.Run("rewindable body is sent again", func(t *testing.T) {
-		w := newWorld(t)
-		s := newSigner(t, nil)
-		resp, err := s.Do(w.request(t, "PUT", "a", "content"), w.hint("a", "pull", "push"), send)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-	})
-	t.Run("other body after an unknown challenge is an error", func(t *testing.T) {
-		w := newWorld(t)
-		s := newSigner(t, nil)
-		req := w.request(t, "PUT", "a", "")
-		req.Body = once("content")
-		_, err := s.Do(req, w.hint("a", "pull", "push"), send)
-		if !errors.Is(err, ErrUnauthorized) || !strings.Contains(err.Error(), "cannot be sent again") {
-			t.Fatalf("got %v", err)
-		}
-		req = w.request(t, "PUT", "a", "")
-		req.Body = once("content")
-		resp, err := s.Do(req, w.hint("a", "pull", "push"), send)
-		if err != nil {
-			t.Fatalf("repeated: %v", err)
-		}
-		resp.Body.Close()
-	})
-	t.Run("other body with a known challenge gets its token first", func(t *testing.T) {
-		w := newWorld(t)
-		s := newSigner(t, nil)
-		w.do(t, s, "GET", "b", "pull")
-		req := w.request(t, "PUT", "a", "")
-		req.Body = once("content")
-		resp, err := s.Do(req, w.hint("a", "pull", "push"), send)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-	})
 }
 
 func TestDoLeavesTheRequestAlone(t *testing.T) {
@@ -367,22 +253,6 @@ func Test61CredentialsInPlaintext(t *testing.T) {
 	}
 }
 
-func TestDoIdentitiesShareNothing(t *testing.T) {
-	w := newWorld(t)
-	w.user, w.password = "bob", canary
-	bob := w.signer(t, password("bob", canary))
-	anonymous := bob.With(nil)
-	w.do(t, bob, "GET", "a", "pull")
-	w.do(t, anonymous, "GET", "a", "pull")
-	if w.arrivals[1] == w.arrivals[3] || w.arrivals[2] != "" {
-		t.Error("a token of one identity was used for the other")
-	}
-	mallory := bob.With(Static(w.resource(""), password("mallory", "x")))
-	if _, err := mallory.Do(w.request(t, "GET", "a", ""), w.hint("a", "pull"), send); !errors.Is(err, ErrUnauthorized) {
-		t.Errorf("the third got %v", err)
-	}
-}
-
 // Another process has logged in since: what the provider says now is tried
 // before giving up (terraform-provider-helm#1493).
 func TestDoAsksTheProviderAgain(t *testing.T) {
@@ -400,38 +270,5 @@ func TestDoAsksTheProviderAgain(t *testing.T) {
 	w.do(t, s, "GET", "a", "pull")
 	if n := calls.Load(); n != 2 {
 		t.Errorf("the provider was asked %d times, want 2", n)
-	}
-}
-
-func TestDoTokenLives(t *testing.T) {
-	for _, tc := range []struct {
-		name       string
-		answer     map[string]any
-		good, gone time.Duration
-	}{
-		{"five minutes", nil, 269 * time.Second, 271 * time.Second},
-		{"none stated", map[string]any{"expires_in": nil}, 47 * time.Second, 49 * time.Second},
-		{"zero", map[string]any{"expires_in": 0}, 47 * time.Second, 49 * time.Second},
-		{"thirty seconds", map[string]any{"expires_in": 30}, 47 * time.Second, 49 * time.Second},
-		{"as a string", map[string]any{"expires_in": "300"}, 269 * time.Second, 271 * time.Second},
-		{"beyond all measure", map[string]any{"expires_in": 1e300}, 23 * time.Hour, 25 * time.Hour},
-		{"issued tomorrow", map[string]any{"issued_at": "2199-01-01T00:00:00Z"}, 269 * time.Second, 271 * time.Second},
-		{"access_token", map[string]any{"token": nil, "access_token": "TEXT"}, 269 * time.Second, 271 * time.Second},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.answer = tc.answer
-			s := newSigner(t, nil)
-			start := time.Now()
-			now := start
-			s.now = func() time.Time { return now }
-			for i, at := range []time.Duration{0, tc.good, tc.gone} {
-				now = start.Add(at)
-				w.do(t, s, "GET", "a", "pull")
-				if _, k := w.counts(); k != []int{1, 1, 2}[i] {
-					t.Errorf("after %s: %d tokens", at, k)
-				}
-			}
-		})
 	}
 }

@@ -85,9 +85,9 @@ func TestRepositories(t *testing.T) {
 	}
 }
 
-// TestRepositoriesAreAskedForWithTheirScope: the token of a catalog is none of
+// Test44CatalogScope: the token of a catalog is none of
 // a repository's.
-func TestRepositoriesAreAskedForWithTheirScope(t *testing.T) {
+func Test44CatalogScope(t *testing.T) {
 	s := server(t, &registrytest.Options{Auth: registrytest.Bearer, Users: map[string]string{"me": "canary"}})
 	client, err := registry.NewClient(&registry.Options{
 		Credentials: auth.Static(auth.Resource{Host: s.Host}, auth.Credential{Username: "me", Password: auth.NewSecret("canary")}),

@@ -13,7 +13,8 @@ import (
 	"github.com/portolan-oci/portolan/registry/registrytest"
 )
 
-func TestMount(t *testing.T) {
+// One token serves the mount and what follows it, in the target and in the source.
+func Test43Mount(t *testing.T) {
 	ctx := t.Context()
 	for name, tc := range map[string]struct {
 		options registrytest.Options
