@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +128,8 @@ func (e *Error) blame(r Resource, c Credential, causes []error) *Error {
 		host = hubHost
 	}
 	hint := "log in to " + host
+	secrets := c.spellings()
+	e.Codes = slices.DeleteFunc(e.Codes, func(code string) bool { return redact.Hide(code, secrets) != code })
 	if !c.IsZero() {
 		e.Origin, e.Username = c.Origin, c.Username
 		if c.Origin == (Origin{}) {

@@ -105,10 +105,12 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest, grant string
 	if x.s.opts.UserAgent != "" {
 		req.Header.Set("User-Agent", x.s.opts.UserAgent)
 	}
+	secrets := r.found.credential.spellings()
+	req = req.WithContext(redact.WithSecrets(req.Context(), secrets))
 	client := &http.Client{Transport: x.s.transports[r.rule], CheckRedirect: stayAtRealm}
 	resp, err := client.Do(req)
 	if err != nil {
-		e := x.tokenError(r, "cannot be reached", redact.Error(err))
+		e := x.tokenError(r, "cannot be reached", redact.HideError(redact.Error(err), secrets))
 		if errors.Is(err, ErrRealmRefused) {
 			e.Message, e.Err = fmt.Sprintf("the token server %s is not asked", r.realm.Host), ErrRealmRefused
 		}
@@ -120,7 +122,7 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest, grant string
 	}
 	body, err := limit.ReadAll(resp.Body, maxTokenAnswer)
 	if err != nil {
-		return nil, x.tokenError(r, "breaks off its answer", redact.Error(err))
+		return nil, x.tokenError(r, "breaks off its answer", redact.HideError(redact.Error(err), secrets))
 	}
 	answer := &tokenAnswer{}
 	if json.Unmarshal(body, answer) != nil || answer.text() == "" {

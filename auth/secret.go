@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/portolan-oci/portolan/internal/redact"
 )
 
 const redacted = "REDACTED"
@@ -41,6 +43,15 @@ func (s Secret) IsZero() bool { return s.text == nil }
 // Equal compares the texts in constant time.
 func (s Secret) Equal(o Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(o.Reveal())) == 1
+}
+
+// spellings are those in which a server's answer may repeat a credential.
+func (c Credential) spellings() []string {
+	basic := ""
+	if c.hasPassword() {
+		basic = c.Username + ":" + c.Password.Reveal()
+	}
+	return redact.Spellings(basic, c.Password.Reveal(), c.IdentityToken.Reveal(), c.RegistryToken.Reveal())
 }
 
 // String returns REDACTED.

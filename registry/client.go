@@ -145,7 +145,7 @@ func (c *Client) signerOptions(p auth.Provider) *auth.SignerOptions {
 }
 
 func (c *Client) newTokenTransport(control dialControl) http.RoundTripper {
-	return c.logged(tokenTransport{c.hosts.controlledAs(control, tokenServer)})
+	return c.loggedQuietly(tokenTransport{c.hosts.controlledAs(control, tokenServer)})
 }
 
 // tokenServer is how a token server is reached: one that no caller has named

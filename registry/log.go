@@ -28,6 +28,12 @@ func (c *Client) logged(next http.RoundTripper) http.RoundTripper {
 	return logged{next, c.log, c.warned}
 }
 
+// loggedQuietly is logged for token servers: warnings are a registry's (OCI
+// distribution spec 1.1, Warnings), and what they are sent is secret.
+func (c *Client) loggedQuietly(next http.RoundTripper) http.RoundTripper {
+	return logged{next, c.log, nil}
+}
+
 type attemptKey struct{}
 
 // withAttempt marks a request's context with which attempt it is, from 1, for
@@ -44,7 +50,7 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 	debug := l.log.Enabled(ctx, slog.LevelDebug)
 	start := time.Now()
 	resp, err := l.next.RoundTrip(req)
-	if err == nil {
+	if err == nil && l.warned != nil {
 		l.warned.tell(ctx, l.log, resp)
 	}
 	if !debug {

@@ -20,7 +20,7 @@ import (
 
 // Format implements fmt.Formatter: a client prints its type, and nothing of
 // what it knows.
-func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, "*registry.Client") }
+func (c Client) Format(f fmt.State, _ rune) { io.WriteString(f, "*registry.Client") }
 
 // Format implements fmt.Formatter: a repository prints its reference.
 func (r *Repository) Format(f fmt.State, _ rune) {

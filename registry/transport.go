@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/portolan-oci/portolan/internal/redact"
 	"github.com/portolan-oci/portolan/internal/retryafter"
 )
 
@@ -219,7 +220,7 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 	resp, err := next.RoundTrip(req)
 	if err != nil {
 		leave()
-		return nil, err
+		return nil, redact.HideError(err, redact.Echoes(req)) // net/http repeats an answer that is none
 	}
 	if isTransientStatus(resp.StatusCode) {
 		if d := retryafter.Parse(resp.Header, time.Now()); d > 0 {

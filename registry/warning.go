@@ -43,6 +43,7 @@ func newWarnings() *warnings {
 // none).
 func (w *warnings) tell(ctx context.Context, to *slog.Logger, resp *http.Response) {
 	for _, text := range parseWarnings(resp.Header["Warning"]) {
+		text = redact.Hide(text, redact.Echoes(resp.Request))
 		host := resp.Request.URL.Host
 		key := maphash.String(w.seed, text)
 		w.mu.Lock()

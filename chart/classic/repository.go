@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net/url"
@@ -138,6 +139,14 @@ func localPath(u *url.URL) string {
 
 // URL returns the repository's address, without what could be a secret.
 func (r *Repository) URL() string { return shown(r.base.String()) }
+
+// Format implements fmt.Formatter: a repository prints its URL as URL does, for
+// every verb.
+func (r Repository) Format(f fmt.State, _ rune) {
+	if r.base != nil {
+		io.WriteString(f, r.URL())
+	}
+}
 
 // Charts passes the names of the charts, in the order of the index. An error
 // is passed once and ends the sequence.
