@@ -57,6 +57,7 @@ type hostEntry struct {
 	transport *http.Transport
 	beside    *http.Transport // for what goes on without a place, and must not wait for a connection either
 	gate      *gate
+	identity  *identity
 	err       error
 }
 
@@ -110,7 +111,7 @@ func (h *hosts) add(host string, stranger bool) hostEntry {
 }
 
 func (h *hosts) build(host string) hostEntry {
-	var e hostEntry
+	e := hostEntry{identity: new(identity)}
 	if h.configure != nil {
 		e.config, e.err = h.configure(configName(host))
 	}
@@ -121,6 +122,7 @@ func (h *hosts) build(host string) hostEntry {
 		e.transport, e.err = e.config.transport(nil)
 	}
 	if e.err == nil {
+		e.transport.TLSClientConfig = e.identity.watch(e.transport.TLSClientConfig, e.config.TLS)
 		e.beside = e.transport.Clone()
 		e.beside.MaxConnsPerHost = 0
 	}
@@ -219,8 +221,9 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 	resp, err := next.RoundTrip(req)
 	if err != nil {
 		leave()
-		return nil, err
+		return nil, e.identity.explain(err)
 	}
+	e.identity.answered.Store(true)
 	if isTransientStatus(resp.StatusCode) {
 		if d := retryafter.Parse(resp.Header, time.Now()); d > 0 {
 			e.gate.leaveAlone(d)
