@@ -108,7 +108,7 @@ func (f *FileStore) plaintextWarning(at Origin) string {
 	if f.opts.Plaintext != PlaintextWarn || at.Location != f.path {
 		return ""
 	}
-	return fmt.Sprintf("the secret is kept in readable form in %s; a credential helper (credsStore) would keep it better", f.path)
+	return fmt.Sprintf(`the secret is kept in readable form in %s; to keep it in a credential helper, install one such as docker-credential-pass, write "credHelpers": {%q: "pass"} into that file, and log in again`, f.path, at.Key)
 }
 
 // Delete implements Store. It removes the entries for exactly r under every

@@ -64,6 +64,7 @@ func (x *exchange) askWithGet(ctx context.Context, r tokenRequest) (*tokenAnswer
 	for _, s := range r.scopes {
 		q.Add("scope", s.String())
 	}
+	x.s.offline.askWithGet(q, r.found.credential)
 	u.RawQuery = q.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -92,6 +93,7 @@ func (x *exchange) askWithPost(ctx context.Context, r tokenRequest, grant string
 	if len(r.scopes) > 0 {
 		form.Set("scope", strings.Join(scopeStrings(r.scopes), " "))
 	}
+	x.s.offline.askWithPost(form)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.realm.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, x.tokenError(r, "cannot be asked", redact.Error(err))
@@ -131,6 +133,7 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest, grant string
 		e.Err = refusalOf(e.Codes)
 		return nil, e
 	}
+	x.s.offline.keep(answer.RefreshToken)
 	return answer, nil
 }
 

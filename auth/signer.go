@@ -90,6 +90,7 @@ type Signer struct {
 	schemes    *schemes
 	tokens     *tokenCache
 	fetches    *flights[fetchKey, *token]
+	offline    *offlineToken // of a login; nil: none is asked for, none is kept
 }
 
 // NewSigner returns a Signer; nil options are the zero value. A trusted realm

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// tokenAnswer is a token server's answer. The refresh token that may be there
-// is left alone: nobody asked for one.
+// tokenAnswer is a token server's answer.
 type tokenAnswer struct {
-	Token       string          `json:"token"`
-	AccessToken string          `json:"access_token"`
-	ExpiresIn   json.RawMessage `json:"expires_in"` // seconds; some servers send a string
-	Scope       json.RawMessage `json:"scope"`      // what was granted, where the server says it
+	Token        string          `json:"token"`
+	AccessToken  string          `json:"access_token"`
+	RefreshToken string          `json:"refresh_token"` // see offlineToken
+	ExpiresIn    json.RawMessage `json:"expires_in"`    // seconds; some servers send a string
+	Scope        json.RawMessage `json:"scope"`         // what was granted, where the server says it
 }
 
 func (a *tokenAnswer) text() string {

@@ -44,7 +44,7 @@ func TestTLSAlertIsNotTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := repo.Resolve(t.Context(), "1"); !errors.Is(err, registry.ErrUnavailable) || !strings.Contains(err.Error(), "tls") {
+	if _, err := repo.Resolve(t.Context(), "1"); !errors.Is(err, registry.ErrUnauthorized) || !strings.Contains(err.Error(), "tls") {
 		t.Errorf("error = %v", err)
 	}
 	if n := connections.Load(); n != 1 {

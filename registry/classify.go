@@ -130,6 +130,9 @@ func hintFor(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" && strings.Contains(e.Err.Error(), "certificate") {
 		return "the host accepts only clients whose certificate it knows: configure a client certificate and its key, or others"
 	}
+	if e, ok := errors.AsType[*certificateError](err); ok && !e.shown {
+		return "configure a client certificate and its key for the host"
+	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
 	}

@@ -1,13 +1,9 @@
 package registry
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/portolan-oci/portolan/auth"
 )
@@ -62,18 +58,19 @@ type Options struct {
 // Client speaks to registries with one identity. It is immutable and safe for
 // concurrent use; make one and share it: it holds the connections and tokens.
 type Client struct {
-	hosts     *hosts
-	signer    *auth.Signer
-	signing   auth.SignerOptions // what Options say of it
-	userAgent string
-	aliases   aliases
-	retry     Retry
-	log       *slog.Logger
-	elsewhere *elsewhere
-	chunking  *chunking
-	warned    *warnings
-	indexing  *turns      // of those who change a list of referrers
-	known     *experience // of this identity
+	hosts       *hosts
+	credentials auth.Provider // the signer's; nil: anonymous
+	signer      *auth.Signer
+	signing     auth.SignerOptions // what Options say of it
+	userAgent   string
+	aliases     aliases
+	retry       Retry
+	log         *slog.Logger
+	elsewhere   *elsewhere
+	chunking    *chunking
+	warned      *warnings
+	indexing    *turns      // of those who change a list of referrers
+	known       *experience // of this identity
 }
 
 // NewClient makes a client. Options may be nil; they are copied. Aliases that
@@ -113,6 +110,7 @@ func NewClient(options *Options) (*Client, error) {
 	}
 	c.hosts.away = c.hosts.controlled(dialAway)
 	c.elsewhere, c.chunking = newElsewhere(c.hosts), new(chunking)
+	c.credentials = o.Credentials
 	c.signer, err = auth.NewSigner(c.signerOptions(o.Credentials))
 	if err != nil {
 		return nil, err
@@ -184,7 +182,7 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 // own, for each.
 func (c *Client) With(credentials auth.Provider) *Client {
 	other := *c
-	other.signer = c.signer.With(credentials)
+	other.signer, other.credentials = c.signer.With(credentials), credentials
 	other.known = newExperience()
 	return &other
 }
@@ -204,38 +202,6 @@ func (c *Client) Repository(ref Reference) (*Repository, error) {
 	r := &Repository{client: c, ref: ref.Repo(), route: route}
 	r.connect()
 	return r, nil
-}
-
-// Login checks credentials against the registry, in its host configuration,
-// and keeps them in store when they are good. host may be written with
-// "https://" or "oci://" and, for a login to a part of it, with a path. See
-// auth.Login for what it answers; a host that cannot be reached, or answers as
-// no registry does, matches ErrUnavailable, and "https://" before a host that is spoken to in plain HTTP
-// matches ErrInvalidReference.
-func (c *Client) Login(ctx context.Context, store auth.Store, host string, credential auth.Credential) (*auth.LoginResult, error) {
-	resource, err := auth.ParseResource(host)
-	if err != nil {
-		return nil, err
-	}
-	entry := c.hosts.named(apiHost(resource.Host))
-	if entry.err != nil {
-		return nil, entry.err
-	}
-	plain := entry.config.plainHTTP(resource.Host)
-	if plain && strings.HasPrefix(host, "https://") {
-		return nil, &Error{Op: "log in", Kind: ErrInvalidReference, Err: fmt.Errorf("%s: this host is spoken to in plain HTTP", host),
-			Hint: "leave https:// out, or configure TLS for the host"}
-	}
-	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
-		Transport: c.logged(c.hosts),
-		PlainHTTP: plain,
-		Signer:    *c.signerOptions(nil),
-	})
-	wrapped := WrapError("log in", Reference{}, err)
-	if e, ok := errors.AsType[*Error](wrapped); ok && e.Kind == nil && e.StatusCode != 0 {
-		e.Kind = ErrUnavailable // it is a login's: something else than a registry answered
-	}
-	return done, wrapped
 }
 
 // Docker Hub is one registry with several names; its API answers at one.

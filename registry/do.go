@@ -101,7 +101,7 @@ func (c *Client) doOnce(req *http.Request, hint AuthHint) (*http.Response, error
 	resp, err := c.signer.Do(req, c.doHint(req.URL, hint), c.exchange)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, c.orCertificate(req.URL.Host, err)
 	case resp.StatusCode < 400:
 		return resp, nil
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && speaksTLS(resp):

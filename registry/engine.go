@@ -163,7 +163,7 @@ func (e engine) send(ep endpoint, asked *http.Request) (*http.Response, error) {
 	}
 	resp, err := e.repo.client.signer.Do(req, e.hint(ep, req), exchange)
 	if err != nil {
-		return nil, err
+		return nil, e.repo.client.orCertificate(req.URL.Host, err)
 	}
 	if !ep.mirror {
 		e.repo.client.learn(e.repo.ref.Host, resp)

@@ -220,6 +220,9 @@ func isBroken(err error) bool {
 
 // isTrustError tells failures of TLS that are about identity.
 func isTrustError(err error) bool {
+	if _, ok := errors.AsType[*certificateError](err); ok {
+		return true
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}

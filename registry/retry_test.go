@@ -145,7 +145,7 @@ func TestWhatIsNotTriedAgain(t *testing.T) {
 		config registry.HostConfig
 		want   error
 	}{
-		{"an alert of TLS", &registrytest.Options{ClientCAs: x509.NewCertPool()}, registry.HostConfig{TLS: &registry.TLS{InsecureSkipVerify: true}}, registry.ErrUnavailable},
+		{"an alert of TLS", &registrytest.Options{ClientCAs: x509.NewCertPool()}, registry.HostConfig{TLS: &registry.TLS{InsecureSkipVerify: true}}, registry.ErrUnauthorized},
 		{"a token server where none may be", nil, registry.HostConfig{}, auth.ErrRealmRefused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

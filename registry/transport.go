@@ -58,6 +58,7 @@ type hostEntry struct {
 	transport *http.Transport
 	beside    *http.Transport // for what goes on without a place, and must not wait for a connection either
 	gate      *gate
+	identity  *identity
 	err       error
 }
 
@@ -111,7 +112,7 @@ func (h *hosts) add(host string, stranger bool) hostEntry {
 }
 
 func (h *hosts) build(host string) hostEntry {
-	var e hostEntry
+	e := hostEntry{identity: new(identity)}
 	if h.configure != nil {
 		e.config, e.err = h.configure(configName(host))
 	}
@@ -122,6 +123,7 @@ func (h *hosts) build(host string) hostEntry {
 		e.transport, e.err = e.config.transport(nil)
 	}
 	if e.err == nil {
+		e.transport.TLSClientConfig = e.identity.watch(e.transport.TLSClientConfig, e.config.TLS)
 		e.beside = e.transport.Clone()
 		e.beside.MaxConnsPerHost = 0
 	}
@@ -220,8 +222,9 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 	resp, err := next.RoundTrip(req)
 	if err != nil {
 		leave()
-		return nil, redact.HideError(err, redact.Echoes(req)) // net/http repeats an answer that is none
+		return nil, redact.HideError(e.identity.explain(err), redact.Echoes(req)) // net/http repeats an answer that is none
 	}
+	e.identity.answered.Store(true)
 	if isTransientStatus(resp.StatusCode) {
 		if d := retryafter.Parse(resp.Header, time.Now()); d > 0 {
 			e.gate.leaveAlone(d)

@@ -1,0 +1,112 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/portolan-oci/portolan/auth"
+)
+
+// LoginOptions configure one login. The zero value is that of Login.
+type LoginOptions struct {
+	// TokenUser and PreferIdentityToken are those of auth.LoginOptions.
+	TokenUser           string
+	PreferIdentityToken bool
+}
+
+// Login checks credentials against the registry, in its host configuration,
+// and keeps them in store when they are good. host may be written with
+// "https://" or "oci://" and, for a login to a part of it, with a path. See
+// auth.Login for what it answers; the result warns where this client's own
+// credentials would answer with something else than what was stored.
+//
+// An empty credential is a login with the host's client certificate alone, if
+// one is configured: it is checked, and nothing is stored. Where a Rewrite of
+// the host moves it, or the path, the login is for the place that it is moved
+// to, which is where requests go; a warning says so.
+//
+// Errors are an *Error: ErrUnauthorized, ErrDenied, ErrBlocked; ErrUnavailable
+// for a host that cannot be reached, or answers as no registry does;
+// ErrInvalidReference for "https://" before a host that is spoken to in plain
+// HTTP. They match auth's own as well.
+func (c *Client) Login(ctx context.Context, store auth.Store, host string, credential auth.Credential) (*auth.LoginResult, error) {
+	return c.LoginWith(ctx, store, host, credential, LoginOptions{})
+}
+
+// LoginWith is Login with options.
+func (c *Client) LoginWith(ctx context.Context, store auth.Store, host string, credential auth.Credential, options LoginOptions) (*auth.LoginResult, error) {
+	asked, err := auth.ParseResource(host)
+	if err != nil {
+		return nil, err
+	}
+	resource, err := c.loginPlace(asked)
+	if err != nil {
+		return nil, WrapError("log in", Reference{}, err)
+	}
+	entry := c.hosts.named(apiHost(resource.Host))
+	if entry.err != nil {
+		return nil, entry.err
+	}
+	plain := entry.config.plainHTTP(resource.Host)
+	if plain && resource == asked && strings.HasPrefix(host, "https://") {
+		return nil, &Error{Op: "log in", Kind: ErrInvalidReference, Err: fmt.Errorf("%s: this host is spoken to in plain HTTP", host),
+			Hint: "leave https:// out, or configure TLS for the host"}
+	}
+	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
+		Transport:           c.logged(c.hosts),
+		PlainHTTP:           plain,
+		Signer:              *c.signerOptions(nil),
+		ClientCertificate:   c.certificateOf(entry),
+		TokenUser:           options.TokenUser,
+		PreferIdentityToken: options.PreferIdentityToken,
+		Sources:             c.credentials,
+	})
+	wrapped := WrapError("log in", Reference{}, c.orCertificate(apiHost(resource.Host), err))
+	if e, ok := errors.AsType[*Error](wrapped); ok && e.Kind == nil && e.StatusCode != 0 {
+		e.Kind = ErrUnavailable // it is a login's: something else than a registry answered
+	}
+	if err == nil && resource != asked {
+		done.Warnings = append(done.Warnings, fmt.Sprintf("%s is served at %s, as hosts are configured: the login is for that", asked, resource))
+	}
+	return done, wrapped
+}
+
+// loginPlace is where requests for a host, or for a part of it, are sent and
+// whose credential they carry.
+func (c *Client) loginPlace(asked auth.Resource) (auth.Resource, error) {
+	entry := c.hosts.named(apiHost(asked.Host))
+	rule, ok := entry.config.rewrite(asked.Path)
+	switch {
+	case entry.err != nil:
+		return auth.Resource{}, entry.err
+	case !ok:
+		return asked, nil
+	case rule.Blocked != "":
+		return auth.Resource{}, &sentinel{rule.Blocked, []error{ErrBlocked}}
+	}
+	host, path, problem := cutLocation(rule.Location)
+	if problem != "" {
+		return auth.Resource{}, fmt.Errorf("rewrite to %.300q: %s", rule.Location, problem)
+	}
+	if asked.Path == "" {
+		path = "" // the whole of a host is logged in to at the whole of another
+	} else {
+		path = below(path, strings.TrimPrefix(strings.TrimPrefix(asked.Path, rule.Prefix), "/"))
+	}
+	return auth.ParseResource(strings.TrimSuffix(host+"/"+path, "/"))
+}
+
+// certificateOf tells auth.Login of the certificate that is configured for a
+// host, or that a transport of the caller's may have.
+func (c *Client) certificateOf(entry hostEntry) func() bool {
+	t := entry.config.TLS
+	switch {
+	case c.hosts.base != nil:
+		return func() bool { return false }
+	case t == nil || len(t.Certificates)+len(t.pairs) == 0:
+		return nil
+	}
+	return entry.identity.shown.Load
+}
