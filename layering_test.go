@@ -78,6 +78,7 @@ var public = []string{
 // modules are those of their own beneath the root. They choose their
 // dependencies themselves, and their packages share one rule.
 var modules = map[string]layer{
+	"auth/ecr":          {ours: public},
 	"internal/e2e":      {ours: append([]string{"internal"}, public...)},
 	"internal/bench":    {ours: append([]string{"internal"}, public...)},
 	"examples/portolan": {ours: public},
