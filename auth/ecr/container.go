@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/portolan-oci/portolan/auth"
 )
 
 // ecsAgent is where a relative URI of ECS is asked for.
@@ -70,20 +72,19 @@ func (p *provider) askContainer(ctx context.Context, name string, u *url.URL) (i
 		}
 		return req, nil
 	})
-	from := origin("container", "")
 	if err != nil {
-		return identity{}, failed(ctx, "the container's credentials could not be asked for", from, err)
+		return identity{}, failed(ctx, "asking for the container's credentials failed", auth.Origin{}, err)
 	}
 	if answer.status != http.StatusOK {
-		return identity{}, p.refused(answer, "the container's credentials were refused", from, "check the task's role, or the pod identity association")
+		return identity{}, p.refused(answer, "the container's credentials were refused", auth.Origin{}, "check the task's role, or the pod identity association")
 	}
 	var k containerKeys
 	if json.Unmarshal(answer.body, &k) != nil {
-		return identity{}, failed(ctx, "the container's credentials cannot be used", from, errors.New("the answer is not the JSON of some"))
+		return identity{}, failed(ctx, "the container's credentials cannot be used", auth.Origin{}, errors.New("the answer is not the JSON of some"))
 	}
 	who, err := temporary("container", k.AccessKeyID, k.SecretAccessKey, k.Token, k.Expiration, p.now())
 	if err != nil {
-		return identity{}, failed(ctx, "the container's credentials cannot be used", from, err)
+		return identity{}, failed(ctx, "the container's credentials cannot be used", auth.Origin{}, err)
 	}
 	return who, nil
 }

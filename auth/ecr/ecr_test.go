@@ -178,7 +178,7 @@ AWS role ` + roleARN + ` (` + privateHost + `): answers: `
 		t.Errorf("web identity:\n%s\nwant:\n%s", got, want)
 	}
 	w.env["AWS_ROLE_ARN"] += "x"
-	if got := explain(); !strings.Contains(got, "AWS role "+roleARN+"x: failed: ") || !strings.Contains(got, "AccessDenied") {
+	if got := explain(); !strings.Contains(got, "AWS web identity: failed: ") || !strings.Contains(got, "did not give the role "+roleARN+"x") || !strings.Contains(got, "AccessDenied") {
 		t.Errorf("wrong role:\n%s", got)
 	}
 }

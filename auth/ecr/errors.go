@@ -22,11 +22,15 @@ import (
 // while to arrive.
 const maxSkew = 4 * time.Minute
 
-// refused makes an error of a failure. Of what AWS says only its code is
+// refused makes an error of a failure; denied is what to do where it is for
+// want of a permission. Of what AWS says only its code is
 // shown: with SignatureDoesNotMatch comes the request as AWS has signed it,
 // session token included.
 func (p *provider) refused(a answer, what string, from auth.Origin, denied string) error {
-	e := &auth.Error{Stage: auth.StageToken, StatusCode: a.status, Origin: from, Message: what + ": " + statusText(a.status)}
+	e := &auth.Error{Stage: auth.StageToken, StatusCode: a.status, Origin: from, Message: what}
+	if a.status != http.StatusOK {
+		e.Message += ": " + statusText(a.status)
+	}
 	if a.code != "" {
 		e.Codes = []string{a.code}
 	}
@@ -52,7 +56,7 @@ func (p *provider) refused(a answer, what string, from auth.Origin, denied strin
 // verdict says what a code means and what can be done about it.
 func verdict(code, denied string) (hint string, sentinel error) {
 	switch code {
-	case "AccessDenied", "AccessDeniedException", "NotAuthorized":
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "AssumeRoleUnauthorizedAccess":
 		return denied, auth.ErrDenied
 	case "OptInRequired", "RegionDisabledException", "SubscriptionRequiredException":
 		return "the account has not enabled this region", auth.ErrDenied

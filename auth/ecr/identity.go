@@ -138,9 +138,11 @@ func (p *provider) release() { <-p.turn }
 func temporary(from, id, secret, session string, expires, now time.Time) (identity, error) {
 	switch {
 	case id == "" || secret == "" || session == "":
-		return identity{}, errors.New("its answer has no complete key")
+		return identity{}, errors.New("there is no complete key")
+	case expires.IsZero():
+		return identity{}, errors.New("it does not say when the key ends")
 	case !expires.After(now):
-		return identity{}, errors.New("its answer has a key that has ended or does not say when it ends; check this machine's clock")
+		return identity{}, errors.New("the key has already ended; check this machine's clock")
 	}
 	keys := credentials.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: session, Expires: expires}
 	return identity{from: from, keys: keys}, nil

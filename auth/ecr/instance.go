@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/portolan-oci/portolan/auth"
 )
 
 const (
@@ -51,57 +53,56 @@ func (p *provider) fromInstance() source {
 }
 
 func (p *provider) askInstance(ctx context.Context, base string, chosen bool) (identity, error) {
-	from := origin("instance metadata", "")
 	session, err := p.metadata(ctx, http.MethodPut, base+metadataSession, "X-aws-ec2-metadata-token-ttl-seconds", sessionSeconds)
 	switch {
 	case err != nil && ctx.Err() == nil && isDial(err) && !chosen:
 		return identity{}, none("there is no metadata service, so this is no EC2 instance")
-	case err != nil && isTimeout(err):
-		err = errors.Join(err, errors.New("in a container, the instance's metadata hop limit must be 2 or more"))
-		fallthrough
+	case err != nil && ctx.Err() == nil && isTimeout(err):
+		return identity{}, &auth.Error{Stage: auth.StageToken, Causes: []error{err},
+			Message: "the instance's metadata service did not answer", Hint: "in a container, the instance's metadata hop limit must be 2 or more"}
 	case err != nil:
-		return identity{}, failed(ctx, "the instance's metadata service did not answer", from, err)
+		return identity{}, failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
 	case session.status == http.StatusForbidden:
 		return identity{}, none("the instance's metadata service is turned off")
 	case session.status != http.StatusOK:
-		return identity{}, p.refused(session, "the instance's metadata service gave no session (IMDSv2)", from, "")
+		return identity{}, p.refused(session, "the instance's metadata service gave no session (IMDSv2)", auth.Origin{}, "")
 	}
 	const header = "X-aws-ec2-metadata-token"
 	secret := strings.TrimSpace(string(session.body))
 	roles, err := p.metadata(ctx, http.MethodGet, base+metadataRoles, header, secret)
 	switch {
 	case err != nil:
-		return identity{}, failed(ctx, "the instance's metadata service did not answer", from, err)
+		return identity{}, failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
 	case roles.status == http.StatusNotFound:
 		return identity{}, none("the instance has no role")
 	case roles.status != http.StatusOK:
-		return identity{}, p.refused(roles, "the instance's metadata service did not name a role", from, "")
+		return identity{}, p.refused(roles, "the instance's metadata service did not name a role", auth.Origin{}, "")
 	}
 	role, _, _ := strings.Cut(strings.TrimSpace(string(roles.body)), "\n")
 	if role = strings.TrimSpace(role); !roleName.MatchString(role) {
-		return identity{}, failed(ctx, "the instance's role cannot be used", from, errors.New("it has no proper name"))
+		return identity{}, failed(ctx, "the instance's role cannot be used", auth.Origin{}, errors.New("it has no proper name"))
 	}
 	answer, err := p.metadata(ctx, http.MethodGet, base+metadataRoles+url.PathEscape(role), header, secret)
 	if err != nil {
-		return identity{}, failed(ctx, "the instance's metadata service did not answer", from, err)
+		return identity{}, failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
 	}
 	if answer.status != http.StatusOK {
-		return identity{}, p.refused(answer, "the instance's metadata service did not give its role", from, "")
+		return identity{}, p.refused(answer, "the instance's metadata service did not give its role", auth.Origin{}, "")
 	}
 	var k containerKeys
 	if json.Unmarshal(answer.body, &k) != nil {
-		return identity{}, failed(ctx, "the instance's role cannot be used", from, errors.New("the answer is not the JSON of one"))
+		return identity{}, failed(ctx, "the instance's role cannot be used", auth.Origin{}, errors.New("the answer is not the JSON of one"))
 	}
 	if k.Code != "" && k.Code != "Success" {
 		answer.code = ""
 		if errorCode.MatchString(k.Code) {
 			answer.code = k.Code
 		}
-		return identity{}, p.refused(answer, "the instance's metadata service did not give its role", from, "check the instance profile and the role's trust policy")
+		return identity{}, p.refused(answer, "the instance's metadata service did not give its role", auth.Origin{}, "check the instance profile and the role's trust policy")
 	}
 	who, err := temporary("instance role "+role, k.AccessKeyID, k.SecretAccessKey, k.Token, k.Expiration, p.now())
 	if err != nil {
-		return identity{}, failed(ctx, "the instance's role cannot be used", from, err)
+		return identity{}, failed(ctx, "the instance's role cannot be used", auth.Origin{}, err)
 	}
 	return who, nil
 }

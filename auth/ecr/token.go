@@ -55,7 +55,7 @@ func (p *provider) token(ctx context.Context, r auth.Resource, reg registry, who
 		})
 	})
 	if err != nil {
-		return auth.Credential{}, failed(ctx, "Amazon ECR could not be asked for a token", origin(who.from, ""), err)
+		return auth.Credential{}, failed(ctx, "asking Amazon ECR for a token failed", origin(who.from, ""), err)
 	}
 	if answer.status != http.StatusOK {
 		return auth.Credential{}, p.refused(answer, "Amazon ECR gave no token", origin(who.from, ""), tokenHint(reg))

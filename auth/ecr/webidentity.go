@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/portolan-oci/portolan/auth"
 )
 
 // defaultSession names a role's session where nobody else has. It is seen in
@@ -84,14 +86,14 @@ func (p *provider) assume(ctx context.Context, where string, role webRole) (iden
 	})
 	from := "role " + role.arn
 	if err != nil {
-		return identity{}, failed(ctx, "AWS STS could not be asked for the role", origin(from, ""), err)
+		return identity{}, failed(ctx, "asking AWS STS for the "+from+" failed", auth.Origin{}, err)
 	}
 	if answer.status != http.StatusOK {
-		return identity{}, p.refused(answer, "AWS STS did not give the role", origin(from, ""), "let the role's trust policy accept this service account")
+		return identity{}, p.refused(answer, "AWS STS did not give the "+from, auth.Origin{}, "let the role's trust policy accept this service account")
 	}
 	who, err := parseRole(from, answer.body, p.now())
 	if err != nil {
-		return identity{}, failed(ctx, "AWS STS's answer cannot be used", origin(from, ""), err)
+		return identity{}, failed(ctx, "AWS STS's answer cannot be used", auth.Origin{}, err)
 	}
 	return who, nil
 }
