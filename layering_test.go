@@ -80,6 +80,7 @@ var public = []string{
 var modules = map[string]layer{
 	"auth/acr":          {ours: public},
 	"auth/gar":          {ours: public},
+	"auth/ecr":          {ours: public},
 	"internal/e2e":      {ours: append([]string{"internal"}, public...)},
 	"internal/bench":    {ours: append([]string{"internal"}, public...)},
 	"examples/portolan": {ours: public},
