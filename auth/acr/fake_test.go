@@ -2,21 +2,15 @@ package acr
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -85,23 +79,14 @@ func newAzure(t *testing.T) *azure {
 	return a
 }
 
-func certificate(t *testing.T, key *rsa.PrivateKey) tls.Certificate {
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{
-			"*.azurecr.io", "*.azurecr.cn", "*.azurecr.us", "*.eastus.geo.azurecr.io",
-			"login.microsoftonline.com", "login.chinacloudapi.cn", "login.microsoftonline.us", "login.other.example",
-		},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // options lead every connection to the fakes, by whatever name.
 func (a *azure) options() *Options {
+	machine := &http.Transport{DialContext: a.dialer(a.machine)}
+	a.t.Cleanup(machine.CloseIdleConnections)
+	return &Options{Transport: a.transport(), MetadataTransport: machine}
+}
+
+func (a *azure) transport() *http.Transport {
 	pool := x509.NewCertPool()
 	leaf, err := x509.ParseCertificate(a.web.TLS.Certificates[0].Certificate[0])
 	if err != nil {
@@ -111,9 +96,8 @@ func (a *azure) options() *Options {
 	web := &http.Transport{
 		DialContext: a.dialer(a.web), TLSClientConfig: &tls.Config{RootCAs: pool},
 	}
-	machine := &http.Transport{DialContext: a.dialer(a.machine)}
-	a.t.Cleanup(func() { web.CloseIdleConnections(); machine.CloseIdleConnections() })
-	return &Options{Transport: web, MetadataTransport: machine}
+	a.t.Cleanup(web.CloseIdleConnections)
+	return web
 }
 
 func (a *azure) dialer(to *httptest.Server) func(context.Context, string, string) (net.Conn, error) {
@@ -151,15 +135,22 @@ func (a *azure) serveWeb(w http.ResponseWriter, r *http.Request) {
 	if a.intercepted(what, w, r) {
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/v2/") {
+		a.serveAPI(w, r)
+		return
+	}
 	if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.ParseForm() != nil || len(r.URL.Query()) > 0 {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	if what == "entra" {
+	switch {
+	case what == "entra":
 		a.serveEntra(w, r)
-		return
+	case r.URL.Path == "/oauth2/token":
+		a.serveToken(w, r)
+	default:
+		a.serveExchange(w, r)
 	}
-	a.serveExchange(w, r)
 }
 
 func (a *azure) intercepted(what string, w http.ResponseWriter, r *http.Request) bool {
@@ -205,12 +196,6 @@ func (a *azure) trusts(kind, token string) bool {
 	a.lastAssertionJTI, _ = claims["jti"].(string)
 	a.mu.Unlock()
 	return claims["iss"] == "https://issuer.example" && claims["sub"] == "system:serviceaccount:apps:deployer" && claims["aud"] == "api://AzureADTokenExchange"
-}
-
-func (a *azure) accessToken() string {
-	return sign(a.entra, map[string]any{
-		"aud": "https://containerregistry.azure.net", "tid": tenant, "appid": clientID, "exp": time.Now().Add(time.Hour).Unix(),
-	})
 }
 
 func (a *azure) serveExchange(w http.ResponseWriter, r *http.Request) {
@@ -276,63 +261,22 @@ func (a *azure) serveMachine(w http.ResponseWriter, r *http.Request) {
 
 // federatedToken writes what the platform projects, for the workload identity
 // of the environment.
-func (a *azure) federatedToken(jti string) {
-	a.t.Helper()
-	file := os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
-	if file == "" {
-		file = filepath.Join(a.t.TempDir(), "token")
-		a.t.Setenv("AZURE_FEDERATED_TOKEN_FILE", file)
-		a.t.Setenv("AZURE_TENANT_ID", tenant)
-		a.t.Setenv("AZURE_CLIENT_ID", clientID)
-	}
-	token := sign(a.platform, map[string]any{
-		"iss": "https://issuer.example", "sub": "system:serviceaccount:apps:deployer", "aud": "api://AzureADTokenExchange",
-		"jti": jti, "exp": time.Now().Add(time.Hour).Unix(),
-	})
-	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-func (a *azure) clientSecret() {
-	a.t.Setenv("AZURE_TENANT_ID", tenant)
-	a.t.Setenv("AZURE_CLIENT_ID", clientID)
-	a.t.Setenv("AZURE_CLIENT_SECRET", secret)
-}
-
-func sign(key *rsa.PrivateKey, claims map[string]any) string {
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		panic(err)
-	}
-	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(payload)
-	sum := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
-	if err != nil {
-		panic(err)
-	}
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
-}
-
 // verify returns the claims of a token that key has signed and that has not
 // ended, and nil for any other.
-func verify(key *rsa.PublicKey, token string) map[string]any {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return nil
+// serveToken gives the registry's token for its own refresh token.
+func (a *azure) serveToken(w http.ResponseWriter, r *http.Request) {
+	f := r.PostForm
+	if claims := verify(&a.registryKey.PublicKey, f.Get("refresh_token")); f.Get("grant_type") != "refresh_token" || f.Get("service") != r.Host || claims["aud"] != r.Host {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
 	}
-	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil || rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature) != nil {
-		return nil
+	fmt.Fprintf(w, `{"access_token":"token-of-%s"}`, f.Get("service"))
+}
+
+// serveAPI is the API of a registry, which wants its own token.
+func (a *azure) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer token-of-"+r.Host {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="https://`+r.Host+`/oauth2/token",service="`+r.Host+`"`)
+		w.WriteHeader(http.StatusUnauthorized)
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	claims := map[string]any{}
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
-		return nil
-	}
-	if exp, _ := claims["exp"].(float64); time.Now().Unix() > int64(exp) {
-		return nil
-	}
-	return claims
 }
