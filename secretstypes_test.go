@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/auth/device"
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/chart/classic"
@@ -15,10 +16,12 @@ import (
 
 // printed are all struct types that we export, but those of registrytest.
 var printed = []reflect.Type{
-
 	reflect.TypeFor[auth.CacheOptions](),
+	reflect.TypeFor[auth.CapabilitySet](),
 	reflect.TypeFor[auth.Challenge](),
 	reflect.TypeFor[auth.Credential](),
+	reflect.TypeFor[auth.DefaultOptions](),
+	reflect.TypeFor[auth.Entry](),
 	reflect.TypeFor[auth.Error](),
 	reflect.TypeFor[auth.FileOptions](),
 	reflect.TypeFor[auth.FileStore](),
@@ -29,11 +32,21 @@ var printed = []reflect.Type{
 	reflect.TypeFor[auth.LogoutResult](),
 	reflect.TypeFor[auth.MemoryStore](),
 	reflect.TypeFor[auth.Origin](),
+	reflect.TypeFor[auth.PluginOptions](),
+	reflect.TypeFor[auth.Plugin](),
 	reflect.TypeFor[auth.Resource](),
 	reflect.TypeFor[auth.Scope](),
 	reflect.TypeFor[auth.Secret](),
-	reflect.TypeFor[auth.Signer](),
 	reflect.TypeFor[auth.SignerOptions](),
+	reflect.TypeFor[auth.Signer](),
+	reflect.TypeFor[auth.TokenFileOptions](),
+	reflect.TypeFor[auth.TokenFile](),
+
+	reflect.TypeFor[device.Endpoint](),
+	reflect.TypeFor[device.Error](),
+	reflect.TypeFor[device.Flow](),
+	reflect.TypeFor[device.Prompt](),
+	reflect.TypeFor[device.Token](),
 
 	reflect.TypeFor[registry.Answer](),
 	reflect.TypeFor[registry.AuthHint](),
@@ -45,6 +58,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[registry.Fact[string]](),
 	reflect.TypeFor[registry.HostConfig](),
 	reflect.TypeFor[registry.Mirror](),
+	reflect.TypeFor[registry.LoginOptions](),
 	reflect.TypeFor[registry.MissingError](),
 	reflect.TypeFor[registry.Options](),
 	reflect.TypeFor[registry.PageError](),
