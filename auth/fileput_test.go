@@ -23,16 +23,13 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// What other programs keep in the file stays byte for byte, at three levels.
-func TestPutKeepsWhatItDoesNotKnow(t *testing.T) {
+// Test15UnknownKeys: what other programs keep in the file stays byte for byte,
+// at three levels, whoever's file it is.
+func Test15UnknownKeys(t *testing.T) {
 	const before = `{"HttpHeaders": {"X":  "<1>"}, "auths": {
   "other.io": {"auth":   "dTox", "note": 1.50},
   "r.io": {"email": "e@x",  "auth": "dTox", "deep": {"a":  [1,  2]}}
 }, "big": 12345678901234567890.0}`
-	f := fileStore(t, before, plaintext)
-	if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("bob", "2")); err != nil {
-		t.Fatal(err)
-	}
 	want := `{
 	"HttpHeaders": {"X":  "<1>"},
 	"auths": {
@@ -46,8 +43,22 @@ func TestPutKeepsWhatItDoesNotKnow(t *testing.T) {
 	"big": 12345678901234567890.0
 }
 `
-	if diff := cmp.Diff(want, read(t, f.Path())); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	for profile, f := range filesOpen(t, before, plaintext) {
+		r := Resource{Host: "r.io"}
+		if _, err := f.Put(t.Context(), r, password("bob", "2")); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, read(t, f.Path())); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", profile, diff)
+		}
+		if _, err := f.Delete(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		for _, kept := range []string{`"HttpHeaders": {"X":  "<1>"}`, `"other.io": {"auth":   "dTox", "note": 1.50}`, `"big": 12345678901234567890.0`} {
+			if got := read(t, f.Path()); !strings.Contains(got, kept) || strings.Contains(got, "r.io\": {\n") {
+				t.Errorf("%s: after a logout it is %s", profile, got)
+			}
+		}
 	}
 }
 
@@ -135,31 +146,109 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// A program that takes no lock writes between our reading and our replacing.
-func TestPutBesideAnUnlockedWriter(t *testing.T) {
-	f := fileStore(t, auths("a.io", "u:1"), plaintext)
+// Test20UnlockedWriter: a program that takes no lock writes while we do. What
+// it writes before the rename is kept; what it takes away afterwards, by writing
+// what it had read before, is put back; what it says anew stays.
+func Test20UnlockedWriter(t *testing.T) {
+	r := Resource{Host: "r.io"}
+	start := auths("a.io", "u:1", "r.io", "u:old")
+	for _, tc := range []struct {
+		name  string
+		hook  func(f *FileStore) *func()
+		other string
+		want  map[string]string
+	}{
+		{"while the new file is prepared", func(f *FileStore) *func() { return &f.beforeCompare }, auths("a.io", "u:1", "o.io", "u:2"), map[string]string{"a.io": "1", "o.io": "2", "r.io": "new"}},
+		{"after the last look", func(f *FileStore) *func() { return &f.beforeCommit }, auths("a.io", "u:1", "o.io", "u:2"), map[string]string{"a.io": "1", "o.io": "2", "r.io": "new"}},
+		{"what it had read before", func(f *FileStore) *func() { return &f.afterCommit }, auths("a.io", "u:1", "r.io", "u:old", "o.io", "u:2"), map[string]string{"a.io": "1", "o.io": "2", "r.io": "new"}},
+		{"a login of its own", func(f *FileStore) *func() { return &f.afterCommit }, auths("a.io", "u:1", "r.io", "u:its"), map[string]string{"a.io": "1", "r.io": "its"}},
+		{"a file that does not parse", func(f *FileStore) *func() { return &f.afterCommit }, "{", map[string]string{"a.io": ""}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := fileStore(t, start, plaintext)
+			times := 0
+			*tc.hook(f) = func() {
+				if times++; times == 1 {
+					filesReplace(t, f.Path(), tc.other)
+				}
+			}
+			if _, err := f.Put(t.Context(), r, password("u", "new")); err != nil {
+				t.Fatal(err)
+			}
+			for host, want := range tc.want {
+				if c, _ := f.Credential(t.Context(), Resource{Host: host}); c.Password.Reveal() != want {
+					t.Errorf("%s has %q, want %q", host, c.Password.Reveal(), want)
+				}
+			}
+			if left := filesLeft(t, f); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+}
+
+// Test20UnlockedWriterFirst: the same where there is no file yet.
+func Test20UnlockedWriterFirst(t *testing.T) {
+	f := fileStore(t, "", plaintext)
 	times := 0
-	f.beforeCompare = func() {
+	f.beforeCommit = func() {
 		if times++; times == 1 {
-			writeFile(t, f.Path(), auths("a.io", "u:1", "docker.example", "u:2"))
+			filesReplace(t, f.Path(), auths("o.io", "u:2"))
 		}
 	}
-	if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "3")); err != nil {
+	if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "new")); err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{"a.io", "docker.example", "r.io"} {
-		if _, err := f.Credential(t.Context(), Resource{Host: host}); err != nil {
-			t.Errorf("%s is lost: %v", host, err)
+	filesAsk{"o.io", "2"}.put(t, f)
+	filesAsk{"r.io", "new"}.put(t, f)
+}
+
+// Test20UndoneLogout: a logout that somebody undoes is made again too.
+func Test20UndoneLogout(t *testing.T) {
+	start := auths("a.io", "u:1", "r.io", "u:old")
+	f := fileStore(t, start, nil)
+	times := 0
+	f.afterCommit = func() {
+		if times++; times == 1 {
+			filesReplace(t, f.Path(), start)
 		}
 	}
-	f.beforeCompare = func() {
-		times++
-		writeFile(t, f.Path(), auths("a.io", fmt.Sprint("u:", times)))
+	removed, err := f.Delete(t.Context(), Resource{Host: "r.io"})
+	if err != nil || len(removed) != 1 || removed[0].Key != "r.io" {
+		t.Errorf("removed %v, %v", removed, err)
 	}
-	if _, err := f.Put(t.Context(), Resource{Host: "s.io"}, password("u", "3")); err == nil {
-		t.Error("a file that never stands still was written")
+	filesAsk{"r.io", ""}.put(t, f)
+	filesAsk{"a.io", "1"}.put(t, f)
+}
+
+// Test20NeverStill: a program that never stops is an error in the end, and
+// what it wrote last stays.
+func Test20NeverStill(t *testing.T) {
+	for name, hook := range map[string]func(f *FileStore) *func(){
+		"before": func(f *FileStore) *func() { return &f.beforeCompare },
+		"after":  func(f *FileStore) *func() { return &f.afterCommit },
+	} {
+		f := fileStore(t, auths("a.io", "u:1"), plaintext)
+		times := 1
+		*hook(f) = func() {
+			times++
+			filesReplace(t, f.Path(), auths("a.io", fmt.Sprint("u:", times)))
+		}
+		if _, err := f.Put(t.Context(), Resource{Host: "s.io"}, password("u", canary)); err == nil || !strings.Contains(err.Error(), "another program") {
+			t.Errorf("%s: %v", name, err)
+		}
+		filesAsk{"a.io", fmt.Sprint(times)}.put(t, f)
+		if left := filesLeft(t, f); len(left) > 0 {
+			t.Errorf("%s: left behind: %q", name, left)
+		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(f.Path()), ".*tmp*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+}
+
+// filesReplace writes as a program without a lock does.
+func filesReplace(t *testing.T, path, content string) {
+	t.Helper()
+	temp := writeFile(t, filepath.Join(t.TempDir(), "new"), content)
+	if err := os.Rename(temp, path); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -99,7 +99,7 @@ func (f *FileStore) update(ctx context.Context, secret bool, change func(*config
 			return keys, err
 		}
 		keys = unique(append(keys, done.keys()...))
-		if len(keys) == 0 || !f.undone(ctx, done) {
+		if len(done.keys()) == 0 || !f.undone(ctx, done) {
 			return keys, nil
 		}
 		f.log.DebugContext(ctx, "change of a credential file undone by another program", "file", f.path)
