@@ -106,7 +106,24 @@ func Test27HelperNames(t *testing.T) {
 	}
 	refused("NoExec", fileStore(t, `{"credsStore":"x"}`, &FileOptions{NoExec: true}))
 	refused("NoExec for the host", fileStore(t, `{"credHelpers":{"r.io":"x"}}`, &FileOptions{NoExec: true}))
+	// Where somebody else's names lead to something, that is not run either.
 	t.Chdir(dir)
+	program, err := os.ReadFile(helperPrefix + "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"../x", "a/x", "a b", "x;id", "$x", "ü", "x\n"} {
+		name := helperPrefix + suffix
+		if first, _, found := strings.Cut(name, "/"); found {
+			if err := os.MkdirAll(first, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(name, program, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		refused(fmt.Sprintf("%q, which is there", suffix), fileStore(t, `{"credsStore":`+string(encodeString(suffix))+`}`, nil))
+	}
 	for _, path := range []string{"", ".", "." + string(os.PathListSeparator) + "/nowhere"} {
 		t.Setenv("PATH", path)
 		refused("current directory with PATH="+path, fileStore(t, `{"credsStore":"x"}`, nil))
