@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,6 +105,131 @@ func Test41TokensOfOneSigner(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%x", key.who); strings.Contains(text, fmt.Sprintf("%x", "bob")) {
 		t.Error("the fingerprint shows the user")
+	}
+}
+
+// Two registries that name one token server, by one service, get a token each,
+// though credential and repository are the same.
+func Test41TokensOfTwoRegistries(t *testing.T) {
+	w := newWorld(t)
+	w.user, w.password = "bob", canary
+	second := httptest.NewServer(http.HandlerFunc(w.serveRegistry))
+	defer second.Close()
+	s := newSigner(t, &SignerOptions{Provider: ProviderFunc(func(context.Context, Resource) (Credential, error) {
+		return password("bob", canary), nil
+	})})
+	for _, registry := range []string{w.registry.URL, second.URL, w.registry.URL, second.URL} {
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", registry+"/v2/a", nil)
+		resp, err := s.Do(req, Hint{Resource: Resource{strings.TrimPrefix(registry, "http://"), "a"}, Scopes: []Scope{RepositoryScope("a", "pull")}}, send)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	if _, k := w.counts(); k != 2 || w.arrivals[1] == w.arrivals[3] {
+		t.Errorf("%d tokens, the registries got %q", k, w.arrivals)
+	}
+}
+
+// A signer holds so many tokens and registries and no more; what goes first is
+// what has ended, then what another one makes needless, then what ends soonest.
+func TestWhatASignerKeepsIsBounded(t *testing.T) {
+	var c tokenCache
+	now := time.Now()
+	at := func(i int, actions ...string) *token {
+		return &token{scopes: []Scope{RepositoryScope(fmt.Sprint("r", i), actions...)}, renew: now.Add(time.Hour + time.Duration(i)*time.Second)}
+	}
+	for i := range maxTokens + 50 {
+		c.add(at(i, "pull"), now)
+	}
+	if n := len(c.tokens); n != maxTokens || len(c.shelf) != maxTokens+1 {
+		t.Errorf("%d tokens on %d shelves", n, len(c.shelf))
+	}
+	for i, want := range map[int]bool{0: false, 49: false, 50: true, maxTokens + 49: true} {
+		if got := c.find(tokenKey{}, at(i, "pull").scopes, now) != nil; got != want {
+			t.Errorf("token %d is there: %v", i, got)
+		}
+	}
+	c.add(at(60, "pull", "push"), now)
+	if n := len(c.tokens); n != maxTokens {
+		t.Errorf("%d tokens after one was replaced", n)
+	}
+	if got := c.find(tokenKey{}, at(60, "pull").scopes, now); got == nil || len(c.shelf[shelf{prefix: "repository:r60"}]) != 1 {
+		t.Error("the needless one is there still")
+	}
+	c.drop(c.find(tokenKey{}, at(60, "push").scopes, now))
+	if c.find(tokenKey{}, at(60, "pull").scopes, now) != nil {
+		t.Error("a dropped token is found")
+	}
+	c.add(at(10000, "pull"), now.Add(2*time.Hour))
+	if n := len(c.tokens); n != 1 || len(c.shelf) != 2 {
+		t.Errorf("%d tokens on %d shelves, though all but one have ended", n, len(c.shelf))
+	}
+	var m schemes
+	for i := range 3 * maxSchemes {
+		m.learn(origin{"https", fmt.Sprint("h", i/2)}, i%2 == 1, &scheme{basic: true, path: "p"})
+		if n := len(m.general) + len(m.own); n > maxSchemes+1 {
+			t.Fatalf("%d schemes", n)
+		}
+	}
+	if m.find(origin{"https", fmt.Sprint("h", (3*maxSchemes-1)/2)}, "p", false) == nil {
+		t.Error("the last scheme is forgotten")
+	}
+}
+
+// A token with several scopes is found by each of them, and by none.
+func TestTokenCacheShelves(t *testing.T) {
+	var c tokenCache
+	now := time.Now()
+	c.add(&token{scopes: parseScopes("repository:a:pull,push aws repository:b:pull"), renew: now.Add(time.Minute)}, now)
+	for need, want := range map[string]bool{
+		"": true, "repository:a:pull": true, "repository:b:pull": true, "aws": true, "aws repository:a:push": true, "repository:b:pull repository:a:pull": true,
+		"repository:b:push": false, "repository:c:pull": false, "repository:a:pull repository:c:pull": false, "repository:a": false, "gcp": false,
+	} {
+		if got := c.find(tokenKey{}, parseScopes(need), now) != nil; got != want {
+			t.Errorf("%q: found %v", need, got)
+		}
+	}
+}
+
+// One signer whose provider has different credentials for different paths asks
+// with each for its own token, though the scopes are the same.
+func Test41CredentialsOfOneSigner(t *testing.T) {
+	w := newWorld(t)
+	w.tokens.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		user, _, _ := r.BasicAuth()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.granted[user] = parseScopes("repository:a:pull repository:b:pull")
+		fmt.Fprintf(rw, `{"token":%q}`, user)
+	})
+	s := newSigner(t, &SignerOptions{Provider: Chain(Static(w.resource("a"), password("alice", canary)), Static(w.resource("b"), password("bob", canary)))})
+	both := []Scope{RepositoryScope("a", "pull"), RepositoryScope("b", "pull")}
+	for range 2 {
+		for path, user := range map[string]string{"a": "alice", "b": "bob"} {
+			resp, err := s.Do(w.request(t, "GET", path, ""), Hint{Resource: w.resource(path), Scopes: both}, send)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := w.arrivals[len(w.arrivals)-1]; got != "Bearer "+user {
+				t.Errorf("%s was asked for with %q, want the token of %s", path, got, user)
+			}
+		}
+	}
+}
+
+// Who comes with a context that has ended does nothing, and waits for nobody.
+func TestFlightsOfTheLate(t *testing.T) {
+	var f flights[string, int]
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := f.do(ctx, "key", func(context.Context) (int, error) {
+		t.Error("the work was done")
+		return 0, nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }
 
