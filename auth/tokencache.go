@@ -9,9 +9,13 @@ import (
 	"time"
 )
 
-// maxTokens bounds the tokens that one signer holds: 512 of 4 KiB are 2 MiB.
-// A token is for one repository scope, so this is many repositories.
-const maxTokens = 512
+// The tokens that one signer holds: 512 of 4 KiB are 2 MiB. A token is for one
+// repository scope, so this is many repositories. A token server may send 32
+// times as much, so the sum is bounded too.
+const (
+	maxTokens     = 512
+	maxTokenBytes = 8 << 20
+)
 
 // fingerprint names a credential without holding it: an HMAC under a key that
 // never leaves the signer.
@@ -52,7 +56,8 @@ type token struct {
 // contains, so one for pull,push serves a pull. The zero value is ready.
 type tokenCache struct {
 	mu     sync.Mutex
-	tokens []*token // the oldest first
+	tokens []*token
+	bytes  int // of all of them
 	shelf  map[shelf][]*token
 }
 
@@ -70,6 +75,17 @@ func (t *token) shelves() []shelf {
 		list = append(list, shelf{t.key, s.prefix})
 	}
 	return list
+}
+
+func (t *token) bytes() int {
+	n := len(t.text.Reveal())
+	for _, s := range t.scopes {
+		n += len(s.prefix) + len(s.actions)
+	}
+	for _, s := range t.granted {
+		n += len(s.prefix) + len(s.actions)
+	}
+	return n
 }
 
 func (c *tokenCache) find(key tokenKey, scopes []Scope, now time.Time) *token {
@@ -95,11 +111,11 @@ func (c *tokenCache) add(t *token, now time.Time) {
 	c.remove(func(old *token) bool {
 		return !now.Before(old.renew) || old.key == t.key && containsAll(t.scopes, old.scopes)
 	})
-	if len(c.tokens) >= maxTokens {
+	for len(c.tokens) >= maxTokens || len(c.tokens) > 0 && c.bytes+t.bytes() > maxTokenBytes {
 		first := slices.MinFunc(c.tokens, func(a, b *token) int { return a.renew.Compare(b.renew) })
 		c.remove(func(old *token) bool { return old == first })
 	}
-	c.tokens = append(c.tokens, t)
+	c.tokens, c.bytes = append(c.tokens, t), c.bytes+t.bytes()
 	if c.shelf == nil {
 		c.shelf = make(map[shelf][]*token)
 	}
@@ -120,6 +136,7 @@ func (c *tokenCache) remove(goes func(*token) bool) {
 		if !goes(t) {
 			return false
 		}
+		c.bytes -= t.bytes()
 		for _, at := range t.shelves() {
 			c.shelf[at] = slices.DeleteFunc(c.shelf[at], func(o *token) bool { return o == t })
 			if len(c.shelf[at]) == 0 {
