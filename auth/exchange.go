@@ -22,7 +22,6 @@ type exchange struct {
 	send     func(*http.Request) (*http.Response, error)
 	at       origin
 	resource Resource
-	proxied  bool
 	where    atomic.Int32 // what the first connection showed: one of unknown, internal, public
 	sends    int
 	found    *lookup // the last one, for the verdict
@@ -63,7 +62,6 @@ func (s *Signer) newExchange(req *http.Request, hint Hint, send func(*http.Reque
 		x.resource = Resource{Host: x.at.host}
 	}
 	x.hint.Scopes = mergeScopes(hint.Scopes)
-	x.proxied = s.proxied(req)
 	return x
 }
 
@@ -85,9 +83,11 @@ func (x *exchange) presign(ctx context.Context) (*signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	scopes := mergeScopes(x.hint.Scopes, known.general())
+	scopes := x.hint.Scopes
 	if x.scopeless() {
-		scopes = mergeScopes(known.scopes)
+		scopes = known.scopes
+	} else if general := known.general(); len(general) > 0 {
+		scopes = mergeScopes(scopes, general)
 	}
 	sig, err := x.sign(ctx, known, found, scopes)
 	if err != nil && ctx.Err() == nil && x.replayable() && servesNoMore(err) {
@@ -156,8 +156,11 @@ func (s *Signer) mayCarrySecrets(at origin) bool {
 func (x *exchange) sendOnce(sig *signature) (*http.Response, error) {
 	ctx := httptrace.WithClientTrace(x.req.Context(), &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
+			if x.where.Load() != connUnknown {
+				return
+			}
 			where := connPublic
-			if !x.proxied && isInternal(info.Conn) {
+			if isInternal(info.Conn) && !x.s.proxied(x.req) {
 				where = connInternal
 			}
 			x.where.CompareAndSwap(connUnknown, where)

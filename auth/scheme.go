@@ -41,9 +41,10 @@ func (s *scheme) same(o *scheme) bool {
 // nothing else for the other.
 func (s *scheme) answeredLike(o *scheme) bool { return s.same(o) && s.internal == o.internal }
 
-// maxSchemes bounds what is remembered of registries: 4096 of some 500 bytes
-// are 2 MiB. Beyond it all is forgotten and costs one challenge again.
-const maxSchemes = 4096
+// maxSchemes bounds what is remembered of registries: 1024 of some 500 bytes,
+// and of no more than the 16 KiB of a challenge. Beyond it all is forgotten and
+// costs one challenge again.
+const maxSchemes = 1024
 
 // schemes remembers one scheme for each origin, and others for the paths where
 // they differ: some registries have a token server for each project. Requests

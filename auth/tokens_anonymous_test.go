@@ -177,6 +177,22 @@ func TestRetryAnonymous(t *testing.T) {
 	})
 }
 
+// A login asks whether the credential is good, not whether one is needed.
+func TestRetryAnonymousIsNoLogin(t *testing.T) {
+	for _, good := range []bool{true, false} {
+		w := newWorld(t)
+		w.user, w.password = "bob", "fresh"
+		c := password("bob", "stale")
+		if good {
+			c = password("bob", "fresh")
+		}
+		_, err := Login(t.Context(), NewMemoryStore(), w.resource("team/app"), c, &LoginOptions{PlainHTTP: true, Signer: SignerOptions{RetryAnonymous: true}})
+		if (err == nil) != good || err != nil && !errors.Is(err, ErrUnauthorized) {
+			t.Errorf("good %v: %v", good, err)
+		}
+	}
+}
+
 // tokensOf tells whether a request came with a token of user; w is locked.
 func tokensOf(w *world, user string, r *http.Request) bool {
 	var n int

@@ -163,16 +163,17 @@ func TestChallengesThatChange(t *testing.T) {
 			w.challenge = func() string { return tc.before(w, moved) }
 			s := w.signer(t, password("bob", canary))
 			w.do(t, s, "GET", "a", "pull")
+			w.do(t, s, "GET", "early", "pull")
 			changed = true
 			if tc.dead {
 				w.tokens.Close()
 				s.tokens = &tokenCache{} // and what it gave has ended
 			}
-			for i, path := range []string{"a", "a", "new", "new"} {
+			for i, path := range []string{"a", "a", "early", "new", "new"} {
 				before, _ := w.counts()
 				w.do(t, s, "GET", path, "pull")
 				after, _ := w.counts()
-				if want := []int{tc.want, 1, 1, 1}[i]; after-before != want {
+				if want := []int{tc.want, 1, 1, 1, 1}[i]; after-before != want {
 					t.Errorf("GET %s (%d): %d requests, want %d", path, i, after-before, want)
 				}
 			}
