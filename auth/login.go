@@ -142,7 +142,7 @@ func probe(ctx context.Context, r Resource, c Credential, opts *LoginOptions) (v
 		if errors.As(err, &e) {
 			return false, err
 		}
-		return false, &Error{Resource: r, Stage: StageRegistry, Message: "the registry cannot be reached", Causes: []error{redact.HideError(redact.Error(err), c.spellings())}}
+		return false, &Error{Resource: r, Stage: StageRegistry, Message: "the registry cannot be reached", Causes: []error{redact.ErrorHiding(err, c.spellings())}}
 	}
 	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxErrorBody)) // lets the connection be closed in order
