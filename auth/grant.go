@@ -112,7 +112,7 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest, grant string
 	client := &http.Client{Transport: x.s.transports[r.rule], CheckRedirect: stayAtRealm}
 	resp, err := client.Do(req)
 	if err != nil {
-		e := x.tokenError(r, "cannot be reached", redact.HideError(redact.Error(err), secrets))
+		e := x.tokenError(r, "cannot be reached", redact.ErrorHiding(err, secrets))
 		if errors.Is(err, ErrRealmRefused) {
 			e.Message, e.Err = fmt.Sprintf("the token server %s is not asked", r.realm.Host), ErrRealmRefused
 		}
@@ -124,7 +124,7 @@ func (x *exchange) exchangeToken(req *http.Request, r tokenRequest, grant string
 	}
 	body, err := limit.ReadAll(resp.Body, maxTokenAnswer)
 	if err != nil {
-		return nil, x.tokenError(r, "breaks off its answer", redact.HideError(redact.Error(err), secrets))
+		return nil, x.tokenError(r, "breaks off its answer", redact.ErrorHiding(err, secrets))
 	}
 	answer := &tokenAnswer{}
 	if json.Unmarshal(body, answer) != nil || answer.text() == "" {

@@ -52,7 +52,7 @@ func (p *probe) ask(ctx context.Context) (wanted bool, err error) {
 		if _, ours := errors.AsType[*Error](err); ours || ctx.Err() != nil {
 			return false, err
 		}
-		return false, &Error{Resource: p.resource, Stage: StageRegistry, Message: "the registry cannot be reached", Causes: []error{redact.HideError(redact.Error(err), c.spellings())}}
+		return false, &Error{Resource: p.resource, Stage: StageRegistry, Message: "the registry cannot be reached", Causes: []error{redact.ErrorHiding(err, c.spellings())}}
 	}
 	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxErrorBody)) // lets the connection be closed in order

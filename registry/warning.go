@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -42,8 +43,16 @@ func newWarnings() *warnings {
 // 1.1, Warnings: a client should report them without duplicates, and act on
 // none).
 func (w *warnings) tell(ctx context.Context, to *slog.Logger, resp *http.Response) {
-	for _, text := range parseWarnings(resp.Header["Warning"]) {
-		text = redact.Hide(text, redact.Echoes(resp.Request))
+	values := slices.Clone(resp.Header["Warning"])
+	if len(values) == 0 {
+		return
+	}
+	echoes := redact.Echoes(resp.Request)
+	for i, value := range values {
+		values[i] = redact.Hide(value[:min(len(value), maxWarningHeader)], echoes)
+	}
+	for _, text := range parseWarnings(values) {
+		text = redact.Hide(text, echoes) // again: what was escaped is not now
 		host := resp.Request.URL.Host
 		key := maphash.String(w.seed, text)
 		w.mu.Lock()

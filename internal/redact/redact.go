@@ -132,16 +132,20 @@ func (c cause) As(target any) bool   { return errors.As(c.error, target) }
 // Error rewraps a *url.Error, whose text prints its URL whole, so that the
 // URL is shown as URL shows it, and its cause as Text does. Other errors come
 // back as they are.
-func Error(err error) error {
+func Error(err error) error { return ErrorHiding(err, nil) }
+
+// ErrorHiding is Error for a request that held secrets, which the answer may
+// repeat. They are hidden before anything else is done to the text.
+func ErrorHiding(err error, secrets []string) error {
 	var ue *url.Error
 	if !errors.As(err, &ue) {
-		return err
+		return HideError(err, secrets)
 	}
 	shownURL := "(unreadable URL)"
 	if u, perr := url.Parse(ue.URL); perr == nil {
 		shownURL = URL(u)
 	}
-	return &url.Error{Op: ue.Op, URL: shownURL, Err: cause{ue.Err}}
+	return &url.Error{Op: ue.Op, URL: shownURL, Err: cause{HideError(ue.Err, secrets)}}
 }
 
 // Header returns a copy of h for a log: values that authenticate are hidden.
