@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/auth/device"
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/chart/classic"
@@ -35,6 +36,12 @@ var printed = []reflect.Type{
 	reflect.TypeFor[auth.Signer](),
 	reflect.TypeFor[auth.SignerOptions](),
 
+	reflect.TypeFor[device.Endpoint](),
+	reflect.TypeFor[device.Error](),
+	reflect.TypeFor[device.Flow](),
+	reflect.TypeFor[device.Prompt](),
+	reflect.TypeFor[device.Token](),
+
 	reflect.TypeFor[registry.Answer](),
 	reflect.TypeFor[registry.AuthHint](),
 	reflect.TypeFor[registry.Capabilities](),
@@ -44,6 +51,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[registry.Error](),
 	reflect.TypeFor[registry.Fact[string]](),
 	reflect.TypeFor[registry.HostConfig](),
+	reflect.TypeFor[registry.LoginOptions](),
 	reflect.TypeFor[registry.Mirror](),
 	reflect.TypeFor[registry.MissingError](),
 	reflect.TypeFor[registry.Options](),

@@ -59,14 +59,14 @@ func registerStore(flags *pflag.FlagSet, store *string) {
 // another, so that docker, helm, oras and crane find it too.
 func (a *app) credentialStore(store string) (*auth.FileStore, error) {
 	options := &auth.FileOptions{Plaintext: auth.PlaintextWarn} // login prints its warning
-	find, open := auth.DefaultDockerPath, auth.NewDockerStore
+	find, open := auth.DefaultContainersPath, auth.NewContainersStore
 	switch store {
+	case "containers":
 	case "docker":
 		if a.dockerConfig != "" {
-			return open(filepath.Join(a.dockerConfig, "config.json"), options)
+			return auth.NewDockerStore(filepath.Join(a.dockerConfig, "config.json"), options)
 		}
-	case "containers":
-		find, open = auth.DefaultContainersPath, auth.NewContainersStore
+		return auth.NewDefaultStore(options)
 	case "helm":
 		find, open = auth.DefaultHelmPath, auth.NewHelmStore
 	default:
