@@ -48,6 +48,12 @@ var printed = []reflect.Type{
 	reflect.TypeFor[device.Prompt](),
 	reflect.TypeFor[device.Token](),
 
+	reflect.TypeFor[device.Endpoint](),
+	reflect.TypeFor[device.Error](),
+	reflect.TypeFor[device.Flow](),
+	reflect.TypeFor[device.Prompt](),
+	reflect.TypeFor[device.Token](),
+
 	reflect.TypeFor[registry.Answer](),
 	reflect.TypeFor[registry.AuthHint](),
 	reflect.TypeFor[registry.Capabilities](),
@@ -57,6 +63,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[registry.Error](),
 	reflect.TypeFor[registry.Fact[string]](),
 	reflect.TypeFor[registry.HostConfig](),
+	reflect.TypeFor[registry.LoginOptions](),
 	reflect.TypeFor[registry.Mirror](),
 	reflect.TypeFor[registry.LoginOptions](),
 	reflect.TypeFor[registry.MissingError](),

@@ -73,6 +73,40 @@ func (c *Client) LoginWith(ctx context.Context, store auth.Store, host string, c
 	return done, wrapped
 }
 
+// HasCertificate tells whether a client certificate is configured for a host,
+// written as for Login, which is then possible with an empty credential. A host
+// that is none, or whose configuration is invalid, has none.
+func (c *Client) HasCertificate(host string) bool {
+	asked, err := auth.ParseResource(host)
+	if err != nil {
+		return false
+	}
+	resource, err := c.loginPlace(asked)
+	if err != nil {
+		return false
+	}
+	t := c.hosts.named(apiHost(resource.Host)).config.TLS
+	return t != nil && len(t.Certificates)+len(t.pairs) > 0
+}
+
+// ExplainCredentials tells what each source of this client's credentials has
+// for a host or a part of it, written as for Login: see auth.Explain. The
+// resource is the place where requests go, which Rewrites may have moved. The
+// error is that of a host that is none, ErrBlocked, the host configuration's,
+// or the context's.
+func (c *Client) ExplainCredentials(ctx context.Context, host string) (auth.Resource, []auth.Finding, error) {
+	asked, err := auth.ParseResource(host)
+	if err != nil {
+		return asked, nil, err
+	}
+	resource, err := c.loginPlace(asked)
+	if err != nil {
+		return asked, nil, WrapError("explain", Reference{}, err)
+	}
+	findings, err := auth.Explain(ctx, c.credentials, resource)
+	return resource, findings, err
+}
+
 // loginPlace is where requests for a host, or for a part of it, are sent and
 // whose credential they carry.
 func (c *Client) loginPlace(asked auth.Resource) (auth.Resource, error) {

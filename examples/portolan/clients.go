@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry"
@@ -26,25 +25,6 @@ func (a *app) logger() *slog.Logger {
 			return attr
 		},
 	}))
-}
-
-// credentialStore is where login writes: docker's file, so that docker, helm,
-// oras and crane find it too.
-func (a *app) credentialStore() (*auth.FileStore, error) {
-	options := &auth.FileOptions{Plaintext: auth.PlaintextWarn} // login prints its warning
-	if a.dockerConfig != "" {
-		return auth.NewDockerStore(filepath.Join(a.dockerConfig, "config.json"), options)
-	}
-	return auth.NewDefaultStore(options)
-}
-
-// credentials are all that the user has, wherever it is.
-func (a *app) credentials() (auth.Provider, error) {
-	options := &auth.DefaultOptions{Files: auth.FileOptions{Logger: a.logger()}}
-	if a.dockerConfig != "" {
-		options.DockerPath = filepath.Join(a.dockerConfig, "config.json")
-	}
-	return auth.NewDefault(options)
 }
 
 // registryClient serves the hosts of the command line. What the flags say of a

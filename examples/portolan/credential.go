@@ -19,8 +19,13 @@ const maxSecret = 64 << 10
 
 // credentialFlags say where the credential comes from.
 type credentialFlags struct {
-	user                              string
-	passwordStdin, identityTokenStdin bool
+	user                                                  string
+	passwordStdin, identityTokenStdin, registryTokenStdin bool
+}
+
+// reads tells whether the secret is on standard input.
+func (f credentialFlags) reads() bool {
+	return f.passwordStdin || f.identityTokenStdin || f.registryTokenStdin
 }
 
 // credential reads what the flags say, or asks on a terminal.
@@ -29,15 +34,24 @@ func (a *app) credential(ctx context.Context, flags credentialFlags) (auth.Crede
 	case flags.identityTokenStdin:
 		token, err := a.readSecret(ctx)
 		return auth.Credential{Username: flags.user, IdentityToken: token}, err
+	case flags.registryTokenStdin:
+		token, err := a.readSecret(ctx)
+		return auth.Credential{Username: flags.user, RegistryToken: token}, err
 	case flags.passwordStdin:
 		password, err := a.readSecret(ctx)
 		return auth.Credential{Username: flags.user, Password: password}, err
 	}
-	in, ok := a.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return auth.Credential{}, usagef("login: no terminal to ask for the password on: use --password-stdin")
+	in, ok := a.terminal()
+	if !ok {
+		return auth.Credential{}, usagef("login: no terminal to ask for the password on: use --password-stdin, or give a client certificate")
 	}
 	return a.ask(ctx, in, flags.user)
+}
+
+// terminal is where somebody can be asked.
+func (a *app) terminal() (in *os.File, ok bool) {
+	in, ok = a.in.(*os.File)
+	return in, ok && term.IsTerminal(int(in.Fd()))
 }
 
 // ask prompts on standard error and reads the password without an echo.

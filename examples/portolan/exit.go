@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/auth/device"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -20,7 +22,7 @@ const (
 	exitFailure      = 1 // any other failure
 	exitUsage        = 2
 	exitNotFound     = 3   // not found, or no version matches
-	exitUnauthorized = 4   // unauthorized or denied
+	exitUnauthorized = 4   // unauthorized or denied, by a registry or by the user's own configuration
 	exitVerification = 5   // content failed verification
 	exitConflict     = 6   // exists already, moved, or a lock out of date
 	exitUnavailable  = 7   // unreachable or rate-limited, or --timeout is over
@@ -123,12 +125,14 @@ func status(err error) int {
 	_, usage := errors.AsType[usageError](err)
 	_, missing := errors.AsType[missingError](err)
 	_, declared := errors.AsType[*chart.DependenciesError](err) // its references stand in Chart.yaml
+	text := err.Error() // cobra has no types for these
+	unknown := strings.HasPrefix(text, "unknown command") || strings.HasPrefix(text, "if any flags in the group")
 	switch {
-	case usage, is(registry.ErrInvalidReference) && !declared, strings.HasPrefix(err.Error(), "unknown command"):
+	case usage, unknown, is(registry.ErrInvalidReference) && !declared:
 		return exitUsage
 	case is(registry.ErrDigestMismatch, chart.ErrVerification):
 		return exitVerification
-	case is(registry.ErrUnauthorized, registry.ErrDenied):
+	case is(registry.ErrUnauthorized, registry.ErrDenied, registry.ErrBlocked, auth.ErrPlaintextRefused, auth.ErrRealmRefused, device.ErrExpired):
 		return exitUnauthorized
 	case is(registry.ErrExists, registry.ErrTagMoved, chart.ErrLockOutdated):
 		return exitConflict

@@ -121,7 +121,7 @@ func TestHostFiles(t *testing.T) {
 	conf := hostsWrite(t, "[[registry]]\nprefix = 'charts.example/team'\nlocation = '"+reg.ref("inner")+"'\n\n[[registry]]\nlocation = 'charts.example'\nblocked = true\n", dir, "registries.conf")
 	u.json("push", c.path, "charts.example/team/harbour:1.0.0", "--registries-conf", conf)
 	u.json("resolve", reg.ref("inner/harbour:1.0.0"))
-	u.portolan("pull", "charts.example/other/harbour:1.0.0", "--registries-conf", conf).fails(t, exitOther, "blocked", conf+":5")
+	u.portolan("pull", "charts.example/other/harbour:1.0.0", "--registries-conf", conf).fails(t, exitDenied, "blocked", conf+":5")
 	hostsWrite(t, "server = 'http://"+reg.host+"/v2/inner'\noverride_path = true\n", dir, "hosts", "all.example", "hosts.toml")
 	u.json("pull", "all.example/harbour:1.0.0", "--hosts-dir", filepath.Join(dir, "hosts"))
 

@@ -82,5 +82,5 @@ func TestClientCertificate(t *testing.T) {
 	}
 	u.run(helm4, "pull", "oci://"+reg.ref("team/harbour"), "--version", "1.0.0", "--ca-file", ca.file, "--cert-file", cert, "--key-file", key)
 	// TLS 1.3 refuses after the handshake: what the client sees of it varies.
-	newUser(t).portolan("pull", ref, "--ca-file", ca.file).fails(t, exitUnreachable, reg.host)
+	newUser(t).portolan("pull", ref, "--ca-file", ca.file).fails(t, exitDenied, reg.host, "client certificate")
 }
