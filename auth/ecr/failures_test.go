@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -304,6 +305,42 @@ func TestOnlyLocal(t *testing.T) {
 		}
 	}
 }
+
+// The machine's own endpoints are never asked through a proxy, which would see
+// the keys, and for which these addresses are its own.
+func TestNoProxyForTheMachine(t *testing.T) {
+	if localClient().Transport.(*http.Transport).Proxy != nil {
+		t.Error("there is a proxy")
+	}
+}
+
+// Cookies of the program's client stay with it.
+func TestNoCookies(t *testing.T) {
+	w := newWorld(t)
+	w.useKeys()
+	client := w.client()
+	client.Jar = cookies{}
+	p := w.provider(&Options{HTTPClient: client})
+	cookie := false
+	plain := p.aws.Transport
+	p.aws.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		cookie = cookie || r.Header.Get("Cookie") != ""
+		return plain.RoundTrip(r)
+	})
+	if _, err := w.ask(p, privateHost); err != nil || cookie {
+		t.Errorf("a cookie was sent: %v; error %v", cookie, err)
+	}
+}
+
+// cookies has one for everybody.
+type cookies struct{}
+
+func (cookies) SetCookies(*url.URL, []*http.Cookie) {}
+func (cookies) Cookies(*url.URL) []*http.Cookie     { return []*http.Cookie{{Name: "a", Value: canary}} }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // FuzzFailure reads failures of anybody: a code is a short word.
 func FuzzFailure(f *testing.F) {

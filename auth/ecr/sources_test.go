@@ -38,6 +38,11 @@ func TestSources(t *testing.T) {
 		}, from: "role " + roleARN, want: []string{"POST sts.us-gov-east-1.amazonaws.com AssumeRoleWithWebIdentity", getToken}},
 		"web identity in China": {set: (*world).useWebIdentity, opts: Options{Region: "cn-north-1"}, from: "role " + roleARN,
 			want: []string{"POST sts.cn-north-1.amazonaws.com.cn AssumeRoleWithWebIdentity", getToken}},
+		"web identity where the program says": {set: func(w *world) {
+			w.useWebIdentity()
+			w.env["AWS_REGION"] = "us-east-2"
+		}, opts: Options{Region: "eu-north-1"}, from: "role " + roleARN,
+			want: []string{"POST sts.eu-north-1.amazonaws.com AssumeRoleWithWebIdentity", getToken}},
 		"web identity at an endpoint": {set: func(w *world) {
 			w.useWebIdentity()
 			w.env["AWS_ENDPOINT_URL_STS"] = "https://sts.vpce.example"
@@ -47,6 +52,10 @@ func TestSources(t *testing.T) {
 			w.write(".aws/config", strings.Replace(profiles, "default", "profile dev", 1))
 			w.env["AWS_PROFILE"] = "dev"
 		}, from: "profile dev", want: []string{getToken}},
+		"profile of both files": {set: func(w *world) {
+			w.write(".aws/config", "[default]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = canary\n")
+			w.write(".aws/credentials", profiles)
+		}, from: "profile default", want: []string{getToken}},
 		"profile in a file elsewhere": {set: func(w *world) {
 			w.env["AWS_SHARED_CREDENTIALS_FILE"] = w.write("keys", profiles)
 		}, from: "profile default", want: []string{getToken}},
