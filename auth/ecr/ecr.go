@@ -44,7 +44,8 @@ type Options struct {
 // any other host it has no credential (auth.ErrNoCredential) and asks nobody.
 //
 // It keeps tokens, one per host and up to their end, and is an auth.Renewer
-// and an auth.Explainer. It is safe for concurrent use. A nil opts is the zero
+// and an auth.Explainer. A look-up takes 30 s at most. It is safe for
+// concurrent use. A nil opts is the zero
 // value; New fails where an option cannot be used, and reads nothing yet.
 //
 // Where no AWS identity is configured the error matches auth.ErrNoCredential.
