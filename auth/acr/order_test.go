@@ -20,6 +20,14 @@ func TestNoIdentity(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("several are assigned", func(t *testing.T) {
+		a := newAzure(t)
+		a.several = true
+		findings, err := auth.Explain(t.Context(), a.provider(a.options()), r)
+		if err != nil || findings[3].Outcome != auth.OutcomeNone || !strings.Contains(findings[3].Reason, "AZURE_CLIENT_ID") {
+			t.Errorf("%+v, %v", findings, err)
+		}
+	})
 	t.Run("another identity is assigned", func(t *testing.T) {
 		a := newAzure(t)
 		a.noIdentity = true
