@@ -43,9 +43,10 @@ func TestIdentities(t *testing.T) {
 			a.t.Setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:41741/msi/token")
 			a.t.Setenv("IDENTITY_HEADER", idHeader)
 			a.t.Setenv("AZURE_CLIENT_ID", clientID)
+			a.several = true
 		}},
 		{"the machine", registry, "Azure managed identity", "169.254.169.254:80", func(a *azure, _ *Options) {}},
-		{"the machine, one of several", registry, "Azure managed identity", "169.254.169.254:80", func(a *azure, o *Options) { o.ClientID = clientID }},
+		{"the machine, one of several", registry, "Azure managed identity", "169.254.169.254:80", func(a *azure, o *Options) { o.ClientID, a.several = clientID, true }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a := newAzure(t)

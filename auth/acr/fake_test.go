@@ -37,6 +37,7 @@ type azure struct {
 	registryKey      *rsa.PrivateKey
 	hosts            []string // whom connections were made to
 	life             time.Duration
+	several          bool // IMDS and App Service: more than one identity is assigned
 	noIdentity       bool // IMDS: nothing is assigned
 	noMachine        bool // nobody answers at the metadata address
 	answers          map[string]func(http.ResponseWriter, *http.Request) bool
@@ -249,7 +250,7 @@ func (a *azure) serveMachine(w http.ResponseWriter, r *http.Request) {
 		refuse("bad_request_102")
 	case what == "app" && (r.Header.Get("X-IDENTITY-HEADER") != idHeader || r.URL.Path != "/msi/token" || q.Get("api-version") != "2019-08-01"):
 		w.WriteHeader(http.StatusUnauthorized)
-	case a.noIdentity || id != "" && id != clientID:
+	case a.noIdentity || id != "" && id != clientID || id == "" && a.several:
 		refuse("invalid_request")
 	case q.Get("resource") != "https://containerregistry.azure.net":
 		refuse("invalid_resource")

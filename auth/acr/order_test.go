@@ -20,6 +20,14 @@ func TestNoIdentity(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("several are assigned", func(t *testing.T) {
+		a := newAzure(t)
+		a.several = true
+		findings, err := auth.Explain(t.Context(), a.provider(a.options()), r)
+		if err != nil || findings[3].Outcome != auth.OutcomeNone || !strings.Contains(findings[3].Reason, "AZURE_CLIENT_ID") {
+			t.Errorf("%+v, %v", findings, err)
+		}
+	})
 	t.Run("another identity is assigned", func(t *testing.T) {
 		a := newAzure(t)
 		a.noIdentity = true
@@ -102,6 +110,10 @@ func TestOrder(t *testing.T) {
 			a.t.Setenv("IDENTITY_ENDPOINT", "http://evil.example/msi/token")
 			a.t.Setenv("IDENTITY_HEADER", idHeader)
 		}, "IDENTITY_ENDPOINT", []auth.Outcome{auth.OutcomeNone, auth.OutcomeNone, auth.OutcomeFailed, auth.OutcomeShadowed}},
+		{"an identity endpoint that cannot be reached", func(a *azure) {
+			a.t.Setenv("IDENTITY_ENDPOINT", "https://localhost:1/msi/token?code=canary")
+			a.t.Setenv("IDENTITY_HEADER", idHeader)
+		}, "cannot be reached", []auth.Outcome{auth.OutcomeNone, auth.OutcomeNone, auth.OutcomeFailed, auth.OutcomeShadowed}},
 		{"Azure Arc", func(a *azure) { a.t.Setenv("IDENTITY_ENDPOINT", "http://localhost:40342/metadata") }, "Azure Arc",
 			[]auth.Outcome{auth.OutcomeNone, auth.OutcomeNone, auth.OutcomeFailed, auth.OutcomeShadowed}},
 		{"the machine alone", func(*azure) {}, "", []auth.Outcome{auth.OutcomeNone, auth.OutcomeNone, auth.OutcomeNone, auth.OutcomeAnswers}},
@@ -113,6 +125,12 @@ func TestOrder(t *testing.T) {
 			_, err := p.Credential(t.Context(), r)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, auth.ErrNoCredential)) {
 				t.Errorf("error %v, want %q", err, tc.want)
+			}
+			if e, ok := errors.AsType[*auth.Error](err); ok {
+				checkSecrets(t, e)
+				for _, cause := range e.Causes {
+					checkSecrets(t, cause)
+				}
 			}
 			if tc.want != "" && a.count("machine")+a.count("exchange") > 0 {
 				t.Error("another identity was used")

@@ -83,6 +83,9 @@ func TestMalformed(t *testing.T) {
 				if err == nil || errors.Is(err, auth.ErrNoCredential) || !c.IsZero() {
 					t.Errorf("%v", err)
 				}
+				if name == "endless" && !strings.Contains(err.Error(), "more than 131072 bytes") {
+					t.Errorf("%v, want the limit", err)
+				}
 				checkSecrets(t, err)
 			})
 		}

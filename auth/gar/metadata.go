@@ -45,7 +45,7 @@ func (s *machineSource) credential(ctx context.Context) (auth.Credential, error)
 	origin := s.origin()
 	u := &url.URL{Scheme: "http", Host: origin.Location}
 	ask := call{who: "the metadata server", header: map[string]string{flavorHeader: flavor}}
-	if check, err := url.Parse(u.String()); err != nil || check.Host != origin.Location || check.Hostname() == "" {
+	if check, err := url.Parse(u.String()); err != nil || check.Hostname() == "" {
 		return auth.Credential{}, ask.failed("is not asked: GCE_METADATA_HOST is not a host or host:port", nil)
 	}
 	if os.Getenv("GCE_METADATA_HOST") == "" {

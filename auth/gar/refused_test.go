@@ -75,6 +75,7 @@ func TestRefused(t *testing.T) {
 		{"an empty subject token", subject("\n"), "that is none"},
 		{"a subject token of somebody else", subject("canary"), "invalid_grant"},
 		{"a subject URL that refuses", config(map[string]any{"url": "https://platform.example/token", "headers": map[string]any{"Authorization": "Bearer canary-other"}}, nil), "401"},
+		{"a subject URL that cannot be reached", config(map[string]any{"url": "https://nobody.example/token?key=canary"}, nil), "cannot be reached"},
 		{"a metadata host with a path", func(g *google) { g.t.Setenv("GCE_METADATA_HOST", "host/path?x") }, "GCE_METADATA_HOST"},
 		{"a metadata host with a user", func(g *google) { g.t.Setenv("GCE_METADATA_HOST", "user@host") }, "GCE_METADATA_HOST"},
 		{"a metadata host that is another's", func(g *google) { g.flavor = "x"; g.t.Setenv("GCE_METADATA_HOST", "metadata.test") }, "none of Google"},
@@ -96,6 +97,9 @@ func TestRefused(t *testing.T) {
 				t.Errorf("another identity was used, connections to %q", g.hosts)
 			}
 			checkSecrets(t, err)
+			for _, cause := range e.Causes {
+				checkSecrets(t, cause)
+			}
 			findings, err := auth.Explain(t.Context(), p, auth.Resource{Host: registry})
 			if err != nil || !slices.ContainsFunc(findings, func(f auth.Finding) bool { return f.Outcome == auth.OutcomeFailed && f.Err != nil }) {
 				t.Errorf("findings %+v, %v", findings, err)
