@@ -43,13 +43,14 @@ type FileOptions struct {
 // lock that all users of this package share, and keeps everything it does not
 // know byte for byte. It is safe for concurrent use.
 type FileStore struct {
-	path    string
-	profile profile
-	opts    FileOptions
-	log     *slog.Logger
-	helpers *helpers
-	turn    chan struct{} // held by the goroutine that writes
-	settle  time.Duration // until the second look at what was written
+	path      string
+	profile   profile
+	opts      FileOptions
+	log       *slog.Logger
+	helpers   *helpers
+	turn      chan struct{} // held by the goroutine that writes
+	settle    time.Duration // until the second look at what was written
+	elsewhere string        // what to do where it cannot be written
 
 	// For tests, the moments at which another program may write: while the new
 	// file is prepared, after the last look at the old one, and after it has

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/portolan-oci/portolan/internal/atomicfile"
@@ -204,7 +205,11 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 }
 
 func (f *FileStore) writeError(cause error) error {
-	return &Error{Stage: StageConfig, Origin: f.origin(""), Message: "it cannot be written", Causes: []error{cause}}
+	e := &Error{Stage: StageConfig, Origin: f.origin(""), Message: "it cannot be written", Causes: []error{cause}}
+	if errors.Is(cause, fs.ErrPermission) || errors.Is(cause, syscall.EROFS) {
+		e.Hint = f.elsewhere
+	}
+	return e
 }
 
 // snapshot reads a file that may be missing.

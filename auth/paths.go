@@ -86,11 +86,21 @@ func containersPaths(goos string) ([]string, error) {
 
 // NewDefaultStore is docker's file, where Login writes: what it stores there
 // serves docker, Helm and most other tools. It fails when there is no home
-// directory to be found.
+// directory to be found. That error, and that of a Put which may not write
+// there, say how to have the file elsewhere.
 func NewDefaultStore(opts *FileOptions) (*FileStore, error) {
 	path, err := DefaultDockerPath()
 	if err != nil {
+		return nil, &Error{Stage: StageConfig, Origin: Origin{Kind: dockerProfile.kind}, Message: "there is no place for it", Hint: dockerElsewhere, Causes: []error{err}}
+	}
+	f, err := NewDockerStore(path, opts)
+	if err != nil {
 		return nil, err
 	}
-	return NewDockerStore(path, opts)
+	f.elsewhere = dockerElsewhere
+	return f, nil
 }
+
+// dockerElsewhere is for users without a home, and for those who may not write
+// there: many containers have such.
+const dockerElsewhere = "set DOCKER_CONFIG to a directory that can be written"
