@@ -50,6 +50,10 @@ func (e *elsewhere) user(t *testing.T) *user {
 // TestTokensElsewhere logs in, pushes and pulls where the token service is on
 // another private host: each host has its own authority, and what is for the
 // registry, certificate and header, does not come there.
+//
+// Helm 3.22 and 4.3, oras 1.3 and crane 0.22 do not get this far. They refuse a
+// token service at any private address but the registry's own; here it may be
+// private where the registry is (oras-go#1246, go-containerregistry#2258).
 func TestTokensElsewhere(t *testing.T) {
 	t.Parallel()
 	e := startElsewhere(t)
@@ -91,7 +95,10 @@ func TestTokensElsewhereUnknown(t *testing.T) {
 	remove(t, u.path("docker", "certs.d", e.service.host()), "ca.crt")
 	u.portolan("pull", ref).fails(t, exitUnreachable, e.service.host(), "certificate")
 	cert, key := e.ours.clientFiles(t)
-	u.portolan("pull", ref, "--insecure-skip-tls-verify", "--cert-file", cert, "--key-file", key).fails(t, exitUnreachable, e.service.host(), "certificate")
+	r := u.portolan("pull", ref, "--insecure-skip-tls-verify", "--cert-file", cert, "--key-file", key)
+	if r.code != exitUnreachable || !strings.Contains(r.stderr, e.service.host()) || !strings.Contains(r.stderr, "unknown authority") {
+		t.Errorf("%s: %d %s", r.line, r.code, r.stderr) // it warns before, so there is more than one line
+	}
 	u.portolan("pull", ref, "--ca-file", e.service.host()+"="+e.theirs.file, "-d", u.dir("tmp")).ok(t)
 }
 

@@ -171,6 +171,12 @@ func outliveVolume(t testing.TB, u *user, host string) (set func(outliveSecret))
 	}
 }
 
+// outliveKubelet is a volume whose file is read as kubelet reads pull secrets.
+func outliveKubelet(t testing.TB, u *user, host string) (set func(outliveSecret)) {
+	u.env = append(u.env, "KEEPER_PULL_SECRET="+u.dockerFile())
+	return outliveVolume(t, u, host)
+}
+
 func outliveConfig(t testing.TB, host string, s outliveSecret) []byte {
 	t.Helper()
 	data, err := json.Marshal(map[string]any{"auths": map[string]any{host: s.entry()}})
@@ -202,6 +208,7 @@ func TestOutlives(t *testing.T) {
 		"helper, htpasswd":                      {htpasswd, outliveHelper, password},
 		"pull secret, token service":            {service, outliveVolume, password},
 		"pull secret, htpasswd":                 {htpasswd, outliveVolume, password},
+		"pull secret as kubelet, token service": {service, outliveKubelet, password},
 		"identity token, token service":         {service, outliveFile, token},
 		"identity token of a helper, a service": {service, outliveHelper, token},
 	} {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -37,8 +38,19 @@ type tenant struct {
 // reach for each other's through clients of one family: each gets what is its
 // own, is denied what is the other's, and no token of the one goes out for the
 // other.
+//
+// With a cache they share its directory as well, each in a partition of its own.
 func TestTenantsShareAProcess(t *testing.T) {
 	t.Parallel()
+	for name, dir := range map[string]string{"no cache": "", "one cache": t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testTenants(t, dir)
+		})
+	}
+}
+
+func testTenants(t *testing.T, cacheDir string) {
 	service := startAuthService(t, authServiceOptions{})
 	reg := startRegistry(t, registryOptions{tokens: service.tokenServer})
 	var wrong sync.Map
@@ -63,10 +75,10 @@ func TestTenantsShareAProcess(t *testing.T) {
 			if family, err = registry.NewClient(&registry.Options{Credentials: provider}); err != nil {
 				t.Fatal(err)
 			}
-			tenants = append(tenants, newTenant(t, name, family))
+			tenants = append(tenants, newTenant(t, name, family, cacheDir))
 			continue
 		}
-		tenants = append(tenants, newTenant(t, name, family.With(provider)))
+		tenants = append(tenants, newTenant(t, name, family.With(provider), cacheDir))
 	}
 	for _, who := range tenants {
 		who.seed(t, front)
@@ -94,7 +106,7 @@ func TestTenantsShareAProcess(t *testing.T) {
 			t.Errorf("%s has done too little to show anything", who.name)
 		}
 	}
-	anonymous := newTenant(t, "nobody", family.With(nil))
+	anonymous := newTenant(t, "nobody", family.With(nil), cacheDir)
 	for _, who := range tenants {
 		anonymous.reach(t, front, who)
 	}
@@ -114,11 +126,17 @@ func tenantOf(authorization string) string {
 	return claims.Sub
 }
 
-func newTenant(t *testing.T, name string, client *registry.Client) *tenant {
+func newTenant(t *testing.T, name string, client *registry.Client, cacheDir string) *tenant {
 	t.Helper()
 	who := &tenant{name: name, canary: "canary of " + name}
+	options := chart.ClientOptions{Registry: client}
 	var err error
-	if who.client, err = chart.NewClient(&chart.ClientOptions{Registry: client}); err != nil {
+	if cacheDir != "" {
+		if options.Cache, err = cache.Open(cacheDir, &cache.Options{Partition: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if who.client, err = chart.NewClient(&options); err != nil {
 		t.Fatal(err)
 	}
 	dir := chartDir(t, t.TempDir(), "harbour", "1.0.0")

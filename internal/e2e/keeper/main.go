@@ -1,6 +1,6 @@
 // Keeper is a controller in small: it pulls one chart and pushes it to new
-// repositories, over and over with the credentials that its user has, until
-// its standard input ends. Then it prints how often it did either. Everything
+// repositories, over and over with the credentials that its user has, or with
+// the pull secret in the file KEEPER_PULL_SECRET, until its standard input ends. Then it prints how often it did either. Everything
 // that fails is a line on standard error, and exit status 1 in the end.
 //
 //	keeper HOST/PATH ARCHIVE
@@ -82,6 +82,9 @@ type keeper struct {
 
 func newKeeper(at, archive string) (*keeper, error) {
 	credentials, err := auth.NewDefault(nil)
+	if secret := os.Getenv("KEEPER_PULL_SECRET"); secret != "" {
+		credentials = auth.FromDockerConfigFile(secret, auth.MatchKubelet)
+	}
 	if err != nil {
 		return nil, err
 	}
