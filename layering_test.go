@@ -83,7 +83,7 @@ var modules = map[string]layer{
 	"auth/ecr":          {ours: public},
 	"internal/e2e":      {ours: append([]string{"internal"}, public...)},
 	"internal/bench":    {ours: append([]string{"internal"}, public...)},
-	"examples/portolan": {ours: public},
+	"examples/portolan": {ours: append([]string{"auth/acr", "auth/ecr", "auth/gar"}, public...)},
 	"examples/helm":     {ours: public},
 }
 

@@ -125,7 +125,7 @@ func status(err error) int {
 	_, usage := errors.AsType[usageError](err)
 	_, missing := errors.AsType[missingError](err)
 	_, declared := errors.AsType[*chart.DependenciesError](err) // its references stand in Chart.yaml
-	text := err.Error() // cobra has no types for these
+	text := err.Error()                                         // cobra has no types for these
 	unknown := strings.HasPrefix(text, "unknown command") || strings.HasPrefix(text, "if any flags in the group")
 	switch {
 	case usage, unknown, is(registry.ErrInvalidReference) && !declared:

@@ -15,6 +15,8 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
+require github.com/aws/smithy-go/aws-http-auth v1.1.3 // indirect
+
 require (
 	github.com/Masterminds/semver/v3 v3.5.0 // indirect
 	github.com/ProtonMail/go-crypto v1.5.2 // indirect
@@ -26,6 +28,9 @@ require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/pelletier/go-toml/v2 v2.4.3 // indirect
+	github.com/portolan-oci/portolan/auth/acr v0.0.0
+	github.com/portolan-oci/portolan/auth/ecr v0.0.0
+	github.com/portolan-oci/portolan/auth/gar v0.0.0
 	github.com/rivo/uniseg v0.4.7 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
@@ -35,3 +40,9 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 	oras.land/oras-go/v2 v2.7.0 // indirect
 )
+
+replace github.com/portolan-oci/portolan/auth/acr => ../../auth/acr
+
+replace github.com/portolan-oci/portolan/auth/ecr => ../../auth/ecr
+
+replace github.com/portolan-oci/portolan/auth/gar => ../../auth/gar

@@ -9,7 +9,31 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/portolan-oci/portolan/auth"
+	"github.com/portolan-oci/portolan/auth/acr"
+	"github.com/portolan-oci/portolan/auth/ecr"
+	"github.com/portolan-oci/portolan/auth/gar"
 )
+
+// clouds are the sources beside auth's own: the identity that a program has in
+// a cloud, for that cloud's registries alone. They come last, so that a login
+// goes before them.
+var clouds = []struct {
+	name auth.Source
+	open func() (auth.Provider, error)
+}{
+	{"acr", func() (auth.Provider, error) { return acr.New(nil) }},
+	{"ecr", func() (auth.Provider, error) { return ecr.New(nil) }},
+	{"gar", func() (auth.Provider, error) { return gar.New(nil) }},
+}
+
+// allSources are all sources, in the order in which they are asked.
+func allSources() []auth.Source {
+	all := auth.DefaultSources()
+	for _, c := range clouds {
+		all = append(all, c.name)
+	}
+	return all
+}
 
 // credentials are all that the user has, or what --sources says of it.
 func (a *app) credentials() (auth.Provider, error) {
@@ -17,7 +41,24 @@ func (a *app) credentials() (auth.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := &auth.DefaultOptions{Files: auth.FileOptions{Logger: a.logger()}, Sources: sources}
+	var providers []auth.Provider
+	for _, s := range sources {
+		p, err := a.source(s)
+		if err != nil {
+			return nil, err
+		}
+		providers = append(providers, p)
+	}
+	return auth.Chain(providers...), nil
+}
+
+func (a *app) source(name auth.Source) (auth.Provider, error) {
+	for _, c := range clouds {
+		if c.name == name {
+			return c.open()
+		}
+	}
+	options := &auth.DefaultOptions{Files: auth.FileOptions{Logger: a.logger()}, Sources: []auth.Source{name}}
 	if a.dockerConfig != "" {
 		options.DockerPath = filepath.Join(a.dockerConfig, "config.json")
 	}
@@ -27,7 +68,7 @@ func (a *app) credentials() (auth.Provider, error) {
 // sourceNames lists all sources, in the order in which they are asked.
 func sourceNames() string {
 	var names []string
-	for _, s := range auth.DefaultSources() {
+	for _, s := range allSources() {
 		names = append(names, string(s))
 	}
 	return strings.Join(names, ",")
@@ -35,13 +76,13 @@ func sourceNames() string {
 
 func parseSources(list string) ([]auth.Source, error) {
 	if list == "" {
-		return nil, nil
+		return allSources(), nil
 	}
 	var sources []auth.Source
 	for name := range strings.SplitSeq(list, ",") {
 		s := auth.Source(strings.TrimSpace(name))
 		switch {
-		case !slices.Contains(auth.DefaultSources(), s):
+		case !slices.Contains(allSources(), s):
 			return nil, usagef("--sources: %q is none of %s", s, sourceNames())
 		case slices.Contains(sources, s):
 			return nil, usagef("--sources: %s is named twice", s)
