@@ -67,7 +67,7 @@ func (i *identity) explain(err error) error {
 	case alert != nil && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
 	case !i.asked.Load() || i.shown.Load() || i.answered.Load() || alert != nil && alert.Op == "dial":
 		return err
-	case !isBroken(err) && !errors.Is(err, io.EOF) || isTimeout(err):
+	case !isBroken(err) && !isHTTP2Error(err) && !errors.Is(err, io.EOF) || isTimeout(err):
 		return err
 	}
 	return &certificateError{shown: i.shown.Load(), cause: err}
