@@ -60,33 +60,55 @@ func Test30PluginAsked(t *testing.T) {
 	}
 }
 
-// Test30PluginShared: one run serves all who want the same, one process runs at
-// a time, and a caller who gives up does not take the others along.
+// Test30PluginShared: one run serves all who want the same, whether its answer
+// is kept or not, and one process runs at a time.
 func Test30PluginShared(t *testing.T) {
-	for of, want := range map[string]int{"Image": 4, "Global": 1} {
-		x := newExecPlugin(t, PluginOptions{Env: Environ{"EXEC_PAUSE=100ms"}}).answers(`"cacheDuration":"1h","cacheKeyType":"`+of+`",`, execAnyone)
-		impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		var wg sync.WaitGroup
-		for i := range 64 {
-			wg.Go(func() {
-				r := Resource{"r.example.com", fmt.Sprint("x", i%4)}
-				if i%16 == 0 {
-					if _, err := x.Credential(impatient, r); !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("%s, impatient: %v", of, err)
+	for _, tc := range []struct {
+		name, more   string
+		images, want int
+	}{
+		{"for the image", `"cacheDuration":"1h","cacheKeyType":"Image",`, 4, 4},
+		{"for all", `"cacheDuration":"1h","cacheKeyType":"Global",`, 4, 1},
+		{"not kept", `"cacheDuration":"0s","cacheKeyType":"Image",`, 1, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			x := newExecPlugin(t, PluginOptions{Env: Environ{"EXEC_PAUSE=300ms"}}).answers(tc.more, execAnyone)
+			var wg sync.WaitGroup
+			for i := range 32 {
+				wg.Go(func() {
+					c, err := x.Credential(t.Context(), Resource{"r.example.com", fmt.Sprint("x", i%tc.images)})
+					if err != nil || c.Expires.IsZero() != (tc.name == "not kept") {
+						t.Errorf("expires %s, %v", c.Expires, err)
 					}
-				} else if _, err := x.Credential(t.Context(), r); err != nil {
-					t.Errorf("%s: %v", of, err)
-				}
-			})
-		}
-		wg.Wait()
-		cancel()
-		os.RemoveAll(filepath.Join(x.dir, "busy"))
-		// An impatient leader's run counts, and is taken over.
-		if n := x.runs(); n < want || n > want+4 {
-			t.Errorf("%s: the plugin ran %d times, want %d", of, n, want)
-		}
+				})
+			}
+			wg.Wait()
+			if n := x.runs(); n != tc.want {
+				t.Errorf("the plugin ran %d times, want %d", n, tc.want)
+			}
+		})
 	}
+}
+
+// Test30PluginGivenUp: a caller who gives up does not take the others along.
+func Test30PluginGivenUp(t *testing.T) {
+	x := newExecPlugin(t, PluginOptions{Env: Environ{"EXEC_PAUSE=200ms", "EXEC_KILLED=1"}}).answers(`"cacheDuration":"1h","cacheKeyType":"Image",`, execAnyone)
+	r := Resource{"r.example.com", "x"}
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			if i%2 == 0 {
+				if _, err := x.Credential(impatient, r); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("impatient: %v", err)
+				}
+			} else if _, err := x.Credential(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Test30PluginRenews: what a registry has rejected does not count any more, for
