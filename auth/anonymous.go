@@ -10,7 +10,7 @@ import (
 // that could do harm.
 func (x *exchange) mayRetryAnonymous(err error) bool {
 	var e *Error
-	if !errors.As(err, &e) || !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrDenied) || errors.Is(err, ErrRealmRefused) {
+	if !errors.As(err, &e) || !e.refuses() {
 		return false
 	}
 	// A redirect's target has not seen the credential, and shows no origin.

@@ -102,7 +102,7 @@ func (x *exchange) presign(ctx context.Context) (*signature, error) {
 // or that is busy.
 func servesNoMore(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Stage == StageToken && !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrDenied) &&
+	return errors.As(err, &e) && e.Stage == StageToken && !e.refuses() &&
 		e.StatusCode != http.StatusTooManyRequests && e.StatusCode < 500
 }
 

@@ -13,7 +13,8 @@ import (
 // grant what it can of several scopes; some refuse them all (cue's registry
 // client knows such).
 func (x *exchange) signAfterRefusal(ctx context.Context, sig *signature, refusal error) (*signature, error) {
-	if !errors.Is(refusal, ErrUnauthorized) && !errors.Is(refusal, ErrDenied) || errors.Is(refusal, ErrRealmRefused) || ctx.Err() != nil {
+	var e *Error
+	if !errors.As(refusal, &e) || !e.refuses() || ctx.Err() != nil {
 		return nil, refusal
 	}
 	if !x.anonymous && !x.renewed && !sig.found.asked.After(x.began) {
@@ -27,9 +28,8 @@ func (x *exchange) signAfterRefusal(ctx context.Context, sig *signature, refusal
 		}
 	}
 	required := x.required(sig.scheme)
-	var e *Error
-	if len(required) == 0 || containsAll(required, sig.scopes) || !containsAll(sig.scopes, required) ||
-		errors.As(refusal, &e) && slices.Contains(e.Codes, "invalid_grant") {
+	less := len(required) > 0 && containsAll(sig.scopes, required) && !containsAll(required, sig.scopes)
+	if !less || slices.Contains(e.Codes, "invalid_grant") { // which no scopes mend
 		return nil, refusal
 	}
 	t, fresh, err := x.token(ctx, sig.scheme, sig.found, required)
@@ -39,6 +39,10 @@ func (x *exchange) signAfterRefusal(ctx context.Context, sig *signature, refusal
 	sig.token, sig.fresh, sig.header = t, fresh, "Bearer "+t.text.Reveal()
 	return sig, nil
 }
+
+// refuses tells whether e is the verdict on an identity. Its causes, which may
+// be a helper's, do not count.
+func (e *Error) refuses() bool { return e.Err == ErrUnauthorized || e.Err == ErrDenied }
 
 // required are the scopes without which this one request cannot be answered:
 // those of its challenge, else those of its own repository.

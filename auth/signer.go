@@ -160,15 +160,16 @@ func (s *Signer) closeIdle() {
 // given. It may be called up to three times, and as often again without a
 // credential where SignerOptions.RetryAnonymous says so, each time with a clone
 // of req: req itself is never changed, but its body is closed, as by an
-// http.Client.
-// An Authorization header of req is replaced. A challenge counts only if
-// resp.Request shows that it came from the origin that was addressed.
+// http.Client. An Authorization header of req is replaced. A challenge counts
+// only if resp.Request shows that it came from the origin that was addressed.
 //
 // Once a registry's challenge is known, requests are signed before they are
 // sent, so a token costs one challenge for each registry and one token request
-// for each repository scope and token lifetime. A token or credential that the
-// registry rejects is renewed once. To send a request again, its body must be
-// nil, http.NoBody, or have a GetBody.
+// for each repository scope and token lifetime. A token that the registry
+// rejects is renewed once, and so is a credential that the registry or its
+// token server rejects. Where a token server refuses several scopes, it is
+// asked once more for those that this request needs. To send a request again,
+// its body must be nil, http.NoBody, or have a GetBody.
 //
 // A 401 or a 403 never comes back as a response. It is an *Error that matches
 // ErrUnauthorized or ErrDenied, with the registry's codes (of at most 8 KiB of

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,7 +96,7 @@ func TestRetryAnonymous(t *testing.T) {
 					t.Errorf("the log is %q", &log)
 				}
 				noCanary(t, "log", log.String())
-				if tc.world == nil && w.headers[before].Get("Authorization") == "" {
+				if tc.world == nil && (len(w.headers) == before || w.headers[before].Get("Authorization") == "") {
 					t.Error("the credential was not tried")
 				}
 			}
@@ -158,6 +159,33 @@ func TestRetryAnonymous(t *testing.T) {
 			t.Error("the last token is not bob's")
 		}
 		w.do(t, s, "PUT", "a", "pull", "push")
+	})
+	t.Run("how it was answered without a credential is not remembered", func(t *testing.T) {
+		w := newWorld(t)
+		w.user, w.password = "bob", "fresh"
+		w.registry.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Basic "+base64.StdEncoding.EncodeToString([]byte("bob:"+canary)) {
+				rw.WriteHeader(403)
+				return
+			}
+			w.serveRegistry(rw, r)
+		})
+		s := tokensStale(t, w, false, SignerOptions{RetryAnonymous: true})
+		hint := w.hint("a", "pull")
+		hint.Preemptive = true
+		for range 2 {
+			resp, err := s.Do(w.request(t, "GET", "a", ""), hint, send)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+		if s.schemes.find(originOf(w.request(t, "GET", "a", "").URL), "a", false) != nil {
+			t.Error("the challenge to nobody is kept for somebody")
+		}
+		if _, k := w.counts(); k != 1 {
+			t.Errorf("%d anonymous tokens, want one that is kept", k)
+		}
 	})
 	t.Run("a redirect's refusal is another's", func(t *testing.T) {
 		w, other := newWorld(t), newWorld(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -216,18 +217,59 @@ func TestChallengesOfProjects(t *testing.T) {
 	}
 }
 
-// A token server that is down is asked once for each operation, and the
-// registry once more where it is remembered: it might name another.
-func TestChallengeOfATokenServerThatIsDown(t *testing.T) {
+// Where a remembered token server does not work, the registry is asked whether
+// it names another by now. One that refuses or is busy does work.
+func TestChallengeAfterATokenServerFails(t *testing.T) {
+	for _, tc := range []struct {
+		status   int // 0: it cannot be reached
+		requests int // to the registry
+	}{{0, 1}, {404, 1}, {302, 1}, {200, 1}, {401, 0}, {403, 0}, {429, 0}, {500, 0}, {503, 0}} {
+		t.Run(fmt.Sprint(tc.status), func(t *testing.T) {
+			w := newWorld(t)
+			s := newSigner(t, nil)
+			w.do(t, s, "GET", "a", "pull")
+			calls := 0
+			w.tokens.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				calls++
+				rw.WriteHeader(tc.status)
+			})
+			if tc.status == 0 {
+				w.tokens.Close()
+				calls++
+			}
+			before, _ := w.counts()
+			_, err := tokensTry(t, w, s, "GET", "b", "pull")
+			var e *Error
+			if after, _ := w.counts(); !errors.As(err, &e) || e.Stage != StageToken || after-before != tc.requests || calls != 1 {
+				t.Errorf("%v after %d requests and %d token calls, want %d and 1", err, after-before, calls, tc.requests)
+			}
+		})
+	}
+}
+
+// That a proxy is at an internal address does not make the registry behind it
+// internal, nor a token server that the proxy is not asked for.
+func TestChallengeThroughAProxy(t *testing.T) {
 	w := newWorld(t)
-	s := newSigner(t, nil)
-	w.do(t, s, "GET", "a", "pull")
-	w.tokens.Close()
-	before, _ := w.counts()
-	_, err := tokensTry(t, w, s, "GET", "b", "pull")
-	var e *Error
-	if after, _ := w.counts(); !errors.As(err, &e) || e.Stage != StageToken || errors.Is(err, ErrUnauthorized) || after-before != 1 {
-		t.Errorf("%v after %d requests, want 1", err, after-before)
+	proxy, err := url.Parse(w.registry.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
+	defer transport.CloseIdleConnections()
+	req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://r.example/v2/a", nil)
+	s := newSigner(t, &SignerOptions{
+		NewTransport: newTokenTransport(nil),
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			if r.URL.Host == "r.example" {
+				return proxy, nil
+			}
+			return nil, nil
+		},
+	})
+	_, err = s.Do(req, Hint{Resource: Resource{Host: "r.example"}}, transport.RoundTrip)
+	if r, k := w.counts(); !errors.Is(err, ErrRealmRefused) || r != 1 || k != 0 {
+		t.Errorf("%v after %d requests and %d tokens", err, r, k)
 	}
 }
 

@@ -182,6 +182,11 @@ func Test42FailuresAreShared(t *testing.T) {
 		if n := f.calls.Load(); n != 1 {
 			t.Errorf("%d token calls", n)
 		}
+		for i, e := range errs {
+			if e != nil && (strings.Count(e.Hint, "!") != 1 || len(e.Causes) != 1) {
+				t.Errorf("the error of %d has what others added to theirs: %q, %v", i, e.Hint, e.Causes)
+			}
+		}
 		if tokensAsk(t.Context(), s); f.calls.Load() != 2 {
 			t.Error("the failure was remembered")
 		}

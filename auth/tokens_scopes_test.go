@@ -95,6 +95,18 @@ func Test44CatalogScope(t *testing.T) {
 	}
 }
 
+// An identity token that has ended is not helped by fewer scopes.
+func Test45RefusedIdentity(t *testing.T) {
+	w := newWorld(t)
+	w.refresh = "another"
+	if _, err := tokensTry(t, w, w.signer(t, Credential{IdentityToken: NewSecret(canary)}), "HEAD", "a", "pull", "push"); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("got %v", err)
+	}
+	if _, k := w.counts(); k != 1 {
+		t.Errorf("%d token requests, want 1", k)
+	}
+}
+
 // tokensPartial makes the token server of w grant pulling alone, and not even
 // that of secret repositories: by less than was asked for, or by refusing all.
 func tokensPartial(w *world, refusal int, tells bool) {
