@@ -147,11 +147,6 @@ func readError(resp *http.Response) *errcode.ErrorResponse {
 	if body, err := limit.ReadAll(resp.Body, maxErrorBody); err == nil {
 		_ = json.Unmarshal(body, &answer) // most servers have their own words, or none
 	}
-	echoes := redact.Echoes(resp.Request)
-	for i := range answer.Errors {
-		answer.Errors[i].Code = redact.Hide(answer.Errors[i].Code, echoes)
-		answer.Errors[i].Message = redact.Hide(answer.Errors[i].Message, echoes)
-	}
 	return &errcode.ErrorResponse{Method: resp.Request.Method, URL: resp.Request.URL, StatusCode: resp.StatusCode, Errors: answer.Errors}
 }
 

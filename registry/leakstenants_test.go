@@ -56,7 +56,7 @@ func (s *leaksTenants) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	who, _, _ := strings.Cut(token, ".")
 	s.mu.Lock()
 	s.uses[token]++
-	ended := s.uses[token] > 150
+	ended := s.uses[token] == 40 // once: a token that ends anew for each who holds it may end three times for one of them
 	s.mu.Unlock()
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	switch {

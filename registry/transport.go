@@ -230,6 +230,9 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 			e.gate.leaveAlone(d)
 		}
 	}
+	if resp.StatusCode >= 400 && resp.Body != http.NoBody {
+		resp.Body = &echoBody{ReadCloser: resp.Body, req: req}
+	}
 	resp.Body = &placed{resp.Body, seatOf(req.Context()).leaving(e.gate, resp, leave)}
 	if isRedirect(resp.StatusCode) {
 		// http.Client reads some of it before it goes on, and would wait for ever.

@@ -127,9 +127,9 @@ func TestProxy(t *testing.T) {
 }
 
 func TestHeader(t *testing.T) {
-	h := http.Header{"Authorization": {"Bearer canary"}, "Location": {"https://s3.example/b?sig=canary"}, "Accept": {"*/*"}}
+	h := http.Header{"Proxy-Authorization": {"Basic canary"}, "Cookie": {"canary", "canary"}, "Set-Cookie": {"canary"}, "Www-Authenticate": {`Basic realm="shown"`}, "Authorization": {"Bearer canary"}, "Location": {"https://s3.example/b?sig=canary"}, "Accept": {"*/*"}}
 	got := fmt.Sprint(redact.Header(h))
-	if strings.Contains(got, "canary") || !strings.Contains(got, "*/*") {
+	if strings.Contains(got, "canary") || !strings.Contains(got, "*/*") || !strings.Contains(got, "shown") {
 		t.Errorf("Header = %s", got)
 	}
 	if h.Get("Authorization") != "Bearer canary" {
