@@ -20,8 +20,11 @@
 //     reached, from registries.conf and containerd's hosts.toml.
 //   - [github.com/portolan-oci/portolan/registry/layout]: OCI image layouts as
 //     sources and targets.
-//   - [github.com/portolan-oci/portolan/auth]: who the caller is at a host:
-//     docker's and Helm's credential files, credential helpers, tokens, login.
+//   - [github.com/portolan-oci/portolan/auth]: who the caller is at a host: the
+//     credentials that docker, Helm, podman, helpers, plugins and the
+//     environment have, tokens, login and logout. Its modules acr, ecr and gar
+//     add the identity that a program has in a cloud.
+//   - [github.com/portolan-oci/portolan/auth/device]: the OAuth 2 device flow.
 //   - [github.com/portolan-oci/portolan/cache]: verified content by digest,
 //     shared by goroutines and processes. It never fails a read that the
 //     registry can serve.
