@@ -37,7 +37,7 @@ func (f *FileStore) newMode(info fs.FileInfo, secret bool) (fs.FileMode, error) 
 // commit replaces target, which was last seen with the content before, and
 // nil where there was none. It is not done where another program has been
 // faster: what that wrote is back in its place then.
-func commit(file *atomicfile.File, target string, before []byte) (done bool, err error) {
+func (f *FileStore) commit(file *atomicfile.File, target string, before []byte) (done bool, err error) {
 	if before == nil {
 		// Unlike a rename, a link never takes the place of another file.
 		switch err := os.Link(file.Name(), target); {
@@ -48,7 +48,7 @@ func commit(file *atomicfile.File, target string, before []byte) (done bool, err
 		}
 		return true, file.Commit() // a file system without links
 	}
-	switch err := swapFiles(file.Name(), target); {
+	switch err := f.swap(file.Name(), target); {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
@@ -57,7 +57,7 @@ func commit(file *atomicfile.File, target string, before []byte) (done bool, err
 	if old, _, err := snapshot(file.Name()); err == nil && bytes.Equal(old, before) {
 		return true, nil
 	}
-	return false, swapFiles(file.Name(), target)
+	return false, f.swap(file.Name(), target)
 }
 
 // removeLeftovers removes what writers that were killed have left. It is

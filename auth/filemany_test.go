@@ -1,12 +1,14 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +66,27 @@ func Test19ManyWriters(t *testing.T) {
 	}
 	if left := filesLeft(t, f); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+// Test19Lock: who writes waits for the lock that users of this package share,
+// for as long as the context lets it, and then tells what it has waited for.
+func Test19Lock(t *testing.T) {
+	f := fileStore(t, "{}", plaintext)
+	unlock, err := lockFile(t.Context(), f.Path()+".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	r := Resource{Host: "r.io"}
+	if _, err := f.Put(ctx, r, password("u", "1")); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "config.json.lock") {
+		t.Errorf("with the lock held elsewhere: %v", err)
+	}
+	filesAsk{"r.io", ""}.put(t, f)
+	unlock()
+	if _, err := f.Put(t.Context(), r, password("u", "1")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -203,6 +203,28 @@ func Test20UnlockedWriterFirst(t *testing.T) {
 	filesAsk{"r.io", "new"}.put(t, f)
 }
 
+// Test20WithoutExchange: where files cannot be exchanged in one step, what is
+// written up to the last look is kept, and everything else works as well.
+func Test20WithoutExchange(t *testing.T) {
+	f := fileStore(t, auths("a.io", "u:1"), plaintext)
+	f.swap = func(_, _ string) error { return errors.ErrUnsupported }
+	times := 0
+	f.beforeCompare = func() {
+		if times++; times == 1 {
+			filesReplace(t, f.Path(), auths("a.io", "u:1", "o.io", "u:2"))
+		}
+	}
+	if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "new")); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []filesAsk{{"a.io", "1"}, {"o.io", "2"}, {"r.io", "new"}} {
+		a.put(t, f)
+	}
+	if left := filesLeft(t, f); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
 // Test20UndoneLogout: a logout that somebody undoes is made again too.
 func Test20UndoneLogout(t *testing.T) {
 	start := auths("a.io", "u:1", "r.io", "u:old")

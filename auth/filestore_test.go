@@ -77,6 +77,11 @@ func Test21MalformedFile(t *testing.T) {
 	if got, _ := os.ReadFile(f.Path()); string(got) != broken {
 		t.Errorf("the file is now %s", got)
 	}
+	late := fileStore(t, "{}", plaintext)
+	late.beforeCompare = func() { writeFile(t, late.Path(), broken) }
+	if _, err := late.Put(t.Context(), r, password("u", "1")); !errors.Is(err, ErrConfigInvalid) || read(t, late.Path()) != broken {
+		t.Errorf("broken while it is written: %v, and now %s", err, read(t, late.Path()))
+	}
 	dir, err := NewDockerStore(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -194,7 +194,7 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 		return false, edit{}, nil
 	}
 	moment(f.beforeCommit)
-	if done, err = commit(file, target, before); err != nil {
+	if done, err = f.commit(file, target, before); err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	if done {
