@@ -48,10 +48,10 @@ type FileStore struct {
 	opts      FileOptions
 	log       *slog.Logger
 	helpers   *helpers
-	turn      chan struct{} // held by the goroutine that writes
-	settle    time.Duration // until the second look at what was written
-	swap      func(a, b string) error
-	elsewhere string        // what to do where it cannot be written
+	turn      chan struct{}           // held by the goroutine that writes
+	settle    time.Duration           // until the second look at what was written
+	swap      func(a, b string) error // swapFiles, but for tests
+	elsewhere string                  // what to do where it cannot be written
 
 	// For tests, the moments at which another program may write: while the new
 	// file is prepared, after the last look at the old one, and after it has
