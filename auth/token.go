@@ -40,7 +40,8 @@ type tokenRequest struct {
 	found  *lookup
 }
 
-// token finds or fetches a token; fresh tells that it did not lie in the cache.
+// token finds or fetches a token; fresh tells that this exchange has fetched it:
+// one that others fetched may be used up, or revoked, by the time it is sent.
 func (x *exchange) token(ctx context.Context, how *scheme, found *lookup, scopes []Scope) (t *token, fresh bool, err error) {
 	key := tokenKey{who: found.who, at: x.at, realm: how.realm, service: how.service}
 	if t := x.s.tokens.find(key, scopes, x.s.now()); t != nil {
@@ -63,6 +64,7 @@ func (x *exchange) token(ctx context.Context, how *scheme, found *lookup, scopes
 		if t := x.s.tokens.find(key, scopes, x.s.now()); t != nil {
 			return t, nil
 		}
+		fresh = true
 		return x.fetch(ctx, r)
 	})
 	var e *Error
@@ -71,7 +73,7 @@ func (x *exchange) token(ctx context.Context, how *scheme, found *lookup, scopes
 		own.Resource, own.Causes = x.resource, slices.Clip(e.Causes)
 		err = &own
 	}
-	return t, true, err
+	return t, fresh, err
 }
 
 func (x *exchange) fetch(ctx context.Context, r tokenRequest) (*token, error) {
