@@ -40,7 +40,7 @@ func (s *leaksEcho) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if s.broken {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err == nil {
-			fmt.Fprintf(conn, "HTTP/1.1 4x%s\r\n\r\n", line)
+			fmt.Fprintf(conn, "%s\r\n\r\n", line) // net/http shows such a line whole
 			conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, conn)
 			conn.Close()

@@ -185,7 +185,7 @@ func (n *leaksNet) judge(t *testing.T, start string, kept, ends bool) {
 func Test55ProxyPasswords(t *testing.T) {
 	for _, proxy := range []string{
 		"http://u:canary@127.0.0.1:1", "https://u:canary@127.0.0.1:1", "socks5://u:canary@127.0.0.1:1", "ftp://u:canary@127.0.0.1:1",
-		"http://u:canary@%zz", "http://u:canary#x@127.0.0.1", "http://u:canary/x@127.0.0.1", "u:canary@127.0.0.1:1", "http://u:canary@", "u:canary@[x",
+		"http://u:canary@%zz", "http://u:canary#x@127.0.0.1", "http://u:canary/x@127.0.0.1", "u:canary@127.0.0.1:1", "http://u:canary@", "u:canary@[x", "1u:canary@[x",
 	} {
 		for name, from := range map[string]func(*http.Request) (*url.URL, error){
 			"configured": func(*http.Request) (*url.URL, error) { return url.Parse(proxy) },
