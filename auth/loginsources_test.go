@@ -86,6 +86,7 @@ func TestLoginWarnsOfShadows(t *testing.T) {
 	if _, err := part2.Put(t.Context(), w.resource("team"), password("dan", "1")); err != nil {
 		t.Fatal(err)
 	}
+	broken := fileStore(t, auths(w.host()+"/broken", "no colon"), nil)
 	cachedPart, err := Cached(part2, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +99,7 @@ func TestLoginWarnsOfShadows(t *testing.T) {
 		{name: "not looked at"},
 		{name: "the store itself", sources: store},
 		{name: "the store by another name", sources: same},
+		{name: "a part that cannot be used", sources: Chain(store, broken)},
 		{name: "something after it", sources: Chain(store, other)},
 		{name: "something before it", sources: Chain(other, store), want: []string{"static (" + w.host() + ") answers for"}},
 		{name: "the same before it", sources: Chain(Static(r, password("bob", canary)), store)},

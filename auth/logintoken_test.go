@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -134,5 +135,42 @@ func TestLoginPrefersIdentityToken(t *testing.T) {
 				t.Errorf("asked with %q", asked)
 			}
 		})
+	}
+}
+
+// A server that gives each refresh token once: the one that came last is good.
+func TestLoginKeepsTheLastIdentityToken(t *testing.T) {
+	w := newWorld(t)
+	given := 0
+	w.tokens.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.FormValue("refresh_token") != fmt.Sprintf("refresh-%d", given) {
+			rw.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		given++
+		w.mu.Lock()
+		w.granted["ready"] = []Scope{{}}
+		w.mu.Unlock()
+		fmt.Fprintf(rw, `{"token":"ready","refresh_token":"refresh-%d"}`, given)
+	})
+	store, opts := NewMemoryStore(), loginOptions()
+	opts.PreferIdentityToken = true
+	if _, err := Login(t.Context(), store, w.resource(""), password("bob", canary), opts); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := store.Credential(t.Context(), w.resource("")); c.IdentityToken.Reveal() != "refresh-2" || given != 2 {
+		t.Errorf("stored the token %q of %d", c.IdentityToken.Reveal(), given)
+	}
+}
+
+// TestLoginIsNotAnonymous: what a signer does for pulls without a credential
+// says nothing about one.
+func TestLoginIsNotAnonymous(t *testing.T) {
+	w := newWorld(t)
+	w.user, w.password = "bob", canary
+	opts := loginOptions()
+	opts.Signer.RetryAnonymous = true
+	if _, err := Login(t.Context(), NewMemoryStore(), w.resource("team/app"), password("bob", "wrong"), opts); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -130,7 +130,10 @@ func hintFor(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" && strings.Contains(e.Err.Error(), "certificate") {
 		return "the host accepts only clients whose certificate it knows: configure a client certificate and its key, or others"
 	}
-	if e, ok := errors.AsType[*certificateError](err); ok && !e.shown {
+	if e, ok := errors.AsType[*certificateError](err); ok {
+		if e.shown {
+			return "the host accepts only clients whose certificate it knows: configure another one"
+		}
 		return "configure a client certificate and its key for the host"
 	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {

@@ -44,6 +44,7 @@ func (i *identity) watch(config *tls.Config, t *TLS) *tls.Config {
 // certificates.
 type certificateError struct {
 	shown bool
+	guess bool // the connection just broke: another one may not
 	cause error
 }
 
@@ -60,17 +61,20 @@ func (e *certificateError) Unwrap() error        { return e.cause }
 // explain finds the errors that mean a certificate. TLS 1.3 refuses one after
 // the handshake: a client that still writes then sees a broken connection, and
 // not always the reason (RFC 8446, section 4.4.2.4). A host that has answered
-// before without a certificate has another one.
+// before has another reason.
 func (i *identity) explain(err error) error {
 	alert, _ := errors.AsType[*net.OpError](err)
+	shown, guess := i.shown.Load(), false
 	switch {
 	case alert != nil && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
-	case !i.asked.Load() || i.shown.Load() || i.answered.Load() || alert != nil && alert.Op == "dial":
+	case !i.asked.Load() || i.answered.Load() || alert != nil && alert.Op == "dial":
 		return err
 	case !isBroken(err) && !isHTTP2Error(err) && !errors.Is(err, io.EOF) || isTimeout(err):
 		return err
+	default:
+		guess = shown
 	}
-	return &certificateError{shown: i.shown.Load(), cause: err}
+	return &certificateError{shown: shown, guess: guess, cause: err}
 }
 
 func isTimeout(err error) bool {

@@ -220,7 +220,7 @@ func isBroken(err error) bool {
 
 // isTrustError tells failures of TLS that are about identity.
 func isTrustError(err error) bool {
-	if _, ok := errors.AsType[*certificateError](err); ok {
+	if e, ok := errors.AsType[*certificateError](err); ok && !e.guess {
 		return true
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {

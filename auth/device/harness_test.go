@@ -32,11 +32,10 @@ type deviceProvider struct {
 
 // answers of the token endpoint that are no code.
 const (
-	deviceToken   = "token"
-	deviceBroken  = "broken connection"
-	deviceFails   = "status 503"
-	deviceStuck   = "no answer"
-	deviceForever = 100
+	deviceToken  = "token"
+	deviceBroken = "broken connection"
+	deviceFails  = "status 503"
+	deviceStuck  = "no answer"
 )
 
 func (p *deviceProvider) RoundTrip(req *http.Request) (*http.Response, error) {
