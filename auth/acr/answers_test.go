@@ -141,6 +141,22 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// TestPrinted shows that options and a provider that holds a token can be
+// printed.
+func TestPrinted(t *testing.T) {
+	a := newAzure(t)
+	opts := a.options()
+	opts.TenantID, opts.ClientID, opts.ClientSecret = tenant, clientID, auth.NewSecret(secret)
+	checkSecrets(t, Options{ClientSecret: opts.ClientSecret})
+	p := a.provider(opts)
+	c, err := p.Credential(t.Context(), auth.Resource{Host: registry})
+	if err != nil || !strings.HasPrefix(c.IdentityToken.Reveal(), "eyJ") {
+		t.Fatalf("no token of claims, %v", err)
+	}
+	checkSecrets(t, c)
+	checkSecrets(t, p)
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, host := range []string{"http://login.example", "login.example", "https://", "https://u:p@login.example", "https://login.example/x", "https://login.example?x", "https://[::1", "https://login.example/%"} {
 		if p, err := New(&Options{AuthorityHost: host}); err == nil || p != nil {

@@ -81,12 +81,13 @@ func (p *provider) gcloudFile() (file, absence string) {
 // fileSource is an identity in a file.
 type fileSource struct {
 	*provider
+	kind string
 	path func() (file, absence string)
 }
 
 func (s *fileSource) origin() auth.Origin {
 	file, _ := s.path()
-	return auth.Origin{Kind: "Google application credentials", Location: file}
+	return auth.Origin{Kind: s.kind, Location: file}
 }
 
 func (s *fileSource) credential(ctx context.Context) (auth.Credential, error) {

@@ -2,13 +2,10 @@ package gar
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/portolan-oci/portolan/auth"
@@ -94,7 +91,10 @@ func New(opts *Options) (auth.Provider, error) {
 	case p.opts.KeyAsPassword:
 		p.sources = []source{&keySource{p}}
 	default:
-		p.sources = []source{&fileSource{p, p.namedFile}, &fileSource{p, p.gcloudFile}}
+		p.sources = []source{
+			&fileSource{p, "Google application credentials", p.namedFile},
+			&fileSource{p, "login of gcloud", p.gcloudFile},
+		}
 		if !p.opts.NoMetadata {
 			p.sources = append(p.sources, &machineSource{provider: p, now: time.Now})
 		}
@@ -213,36 +213,6 @@ type absent string
 
 func (a absent) Error() string        { return auth.ErrNoCredential.Error() + ": " + string(a) }
 func (a absent) Is(target error) bool { return target == auth.ErrNoCredential }
-
-// accessToken reads the answer of a token endpoint (RFC 6749, section 5.1), to
-// a question that was asked at a time.
-func (c call) accessToken(body []byte, asked time.Time) (auth.Credential, error) {
-	var answer struct {
-		AccessToken string          `json:"access_token"`
-		ExpiresIn   json.RawMessage `json:"expires_in"` // seconds
-	}
-	if json.Unmarshal(body, &answer) != nil || !isToken(answer.AccessToken) {
-		return auth.Credential{}, c.failed("answers without an access token", nil)
-	}
-	return tokenCredential(answer.AccessToken, asked.Add(lifeOf(answer.ExpiresIn))), nil
-}
-
-func tokenCredential(token string, expires time.Time) auth.Credential {
-	return auth.Credential{Username: tokenUser, Password: auth.NewSecret(token), Expires: expires}
-}
-
-func lifeOf(expiresIn []byte) time.Duration {
-	seconds, err := strconv.ParseFloat(strings.Trim(string(expiresIn), `"`), 64)
-	if err != nil || !(seconds > 0) {
-		return unknownLife
-	}
-	return time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
-}
-
-// isToken tells whether s can be a token: printable ASCII without spaces.
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
-}
 
 // unusable is the error for a file that is there and cannot be used.
 func unusable(format string, args ...any) *auth.Error {

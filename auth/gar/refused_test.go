@@ -128,6 +128,19 @@ func TestExplain(t *testing.T) {
 	checkSecrets(t, findings)
 }
 
+// TestPrinted shows that a provider that holds a token can be printed.
+func TestPrinted(t *testing.T) {
+	g := newGoogle(t)
+	g.file(g.keyFile())
+	p := g.provider(g.options())
+	c, err := p.Credential(t.Context(), auth.Resource{Host: registry})
+	if err != nil || !strings.Contains(c.Password.Reveal(), "canary") {
+		t.Fatalf("no canary in the token, %v", err)
+	}
+	checkSecrets(t, c)
+	checkSecrets(t, p)
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, account := range []string{"default", "a/b@c", "../x@y", "a@b?c", "@x", "x@"} {
 		if p, err := New(&Options{ServiceAccount: account}); err == nil || p != nil {

@@ -12,6 +12,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/portolan-oci/portolan/auth"
@@ -120,4 +122,34 @@ func (p *provider) ask(ctx context.Context, asked time.Time, hint string, c call
 		return auth.Credential{}, err
 	}
 	return c.accessToken(a.body, asked)
+}
+
+// accessToken reads the answer of a token endpoint (RFC 6749, section 5.1), to
+// a question that was asked at a time.
+func (c call) accessToken(body []byte, asked time.Time) (auth.Credential, error) {
+	var answer struct {
+		AccessToken string          `json:"access_token"`
+		ExpiresIn   json.RawMessage `json:"expires_in"` // seconds
+	}
+	if json.Unmarshal(body, &answer) != nil || !isToken(answer.AccessToken) {
+		return auth.Credential{}, c.failed("answers without an access token", nil)
+	}
+	return tokenCredential(answer.AccessToken, asked.Add(lifeOf(answer.ExpiresIn))), nil
+}
+
+func tokenCredential(token string, expires time.Time) auth.Credential {
+	return auth.Credential{Username: tokenUser, Password: auth.NewSecret(token), Expires: expires}
+}
+
+func lifeOf(expiresIn []byte) time.Duration {
+	seconds, err := strconv.ParseFloat(strings.Trim(string(expiresIn), `"`), 64)
+	if err != nil || !(seconds > 0) {
+		return unknownLife
+	}
+	return time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
+}
+
+// isToken tells whether s can be a token: printable ASCII without spaces.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }
