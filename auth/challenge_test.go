@@ -46,7 +46,7 @@ func Test31ParseChallenges(t *testing.T) {
 	}
 }
 
-func FuzzParseChallenges(f *testing.F) {
+func Fuzz57ParseChallenges(f *testing.F) {
 	for _, s := range []string{`Basic realm="x"`, `Bearer realm="https://a/t",scope="repository:a:pull"`, `Negotiate abc==, Basic`, `a=b`, `"`, `Bearer realm="\`, `A B=C D`} {
 		f.Add(s)
 	}

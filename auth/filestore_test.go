@@ -102,7 +102,7 @@ func Test21MalformedFile(t *testing.T) {
 	}
 }
 
-func FuzzParseConfig(f *testing.F) {
+func Fuzz57ParseConfig(f *testing.F) {
 	for _, s := range []string{auths("r.io", "u:p"), `{"auths":{"a":{}},"credHelpers":{"b":"c"},"credsStore":"d","x":[1, 2 ]}`, `{`, ``, `null`, `{"a":1,"a":2}`, `{"auths":{"a":{"Auth":"x","z":1}}}`} {
 		f.Add([]byte(s))
 	}

@@ -39,7 +39,7 @@ func TestParseResource(t *testing.T) {
 	}
 }
 
-func FuzzParseResource(f *testing.F) {
+func Fuzz57ParseResource(f *testing.F) {
 	for _, s := range []string{"ghcr.io", "oci://a/b/c", "https://[::1]:5000/x/", "https://index.docker.io/v1/", "docker.io/v2", "a:443", "u@h", "a/b:1"} {
 		f.Add(s)
 	}

@@ -60,7 +60,7 @@ func TestMergeScopes(t *testing.T) {
 	}
 }
 
-func FuzzParseScope(f *testing.F) {
+func Fuzz57ParseScope(f *testing.F) {
 	for _, s := range []string{"repository:a:pull", "repository:h:1/a:push,pull", "aws", "registry:catalog:*", "repository(x):y:,z,", ":::"} {
 		f.Add(s)
 	}
