@@ -22,7 +22,8 @@ type CapabilitySet struct {
 	// Credentials are what can prove an identity: "password",
 	// "identity-token", "registry-token", "client-certificate".
 	Credentials []string `json:"credentials"`
-	// Sources are those that NewDefault knows, in its default order.
+	// Sources are those that NewDefault knows: the default ones in their order,
+	// then those that it asks only where they are named.
 	Sources []Source `json:"sources"`
 	// Stores are the files that a login can be kept in: "docker", "helm",
 	// "containers"; and "helper" for the credential helpers that they name.
@@ -39,7 +40,7 @@ func Capabilities() CapabilitySet {
 		Schemes:     []string{"basic", "bearer"},
 		Grants:      []string{"token", "refresh_token", "password"},
 		Credentials: []string{"password", "identity-token", "registry-token", "client-certificate"},
-		Sources:     DefaultSources(),
+		Sources:     append(DefaultSources(), SourceGitHub),
 		Stores:      []string{"docker", "helm", "containers", "helper"},
 		Helpers:     installedHelpers(),
 	}

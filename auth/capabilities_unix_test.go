@@ -33,7 +33,7 @@ func TestCapabilities(t *testing.T) {
 	if want := []string{"ecr-login", "pass"}; !slices.Equal(got.Helpers, want) {
 		t.Errorf("helpers %q, want %q", got.Helpers, want)
 	}
-	if !slices.Equal(got.Sources, DefaultSources()) {
+	if !slices.Equal(got.Sources, append(DefaultSources(), SourceGitHub)) {
 		t.Errorf("sources %q", got.Sources)
 	}
 	t.Setenv("PATH", "")

@@ -30,10 +30,12 @@ const (
 	// REGISTRY_AUTH_FILE it has nothing, as those programs have nothing but
 	// docker's file then.
 	SourceContainers Source = "containers"
+	// SourceGitHub is FromGitHubToken. It is asked only where it is named.
+	SourceGitHub Source = "github"
 )
 
-// DefaultSources returns all sources in the order in which NewDefault asks
-// them: what was set for this process alone, then docker's file, where Login
+// DefaultSources returns the sources that NewDefault asks when it is not told
+// which, in its order: what was set for this process alone, then docker's file, where Login
 // writes, then the files of others, so that an older entry there never hides a
 // fresh login.
 func DefaultSources() []Source {
@@ -111,8 +113,10 @@ func (d *defaults) source(s Source) ([]Provider, error) {
 		return d.file(helmProfile, d.opts.HelmPath, DefaultHelmPath)
 	case SourceContainers:
 		return d.containers()
+	case SourceGitHub:
+		return []Provider{FromGitHubToken()}, nil
 	}
-	return nil, fmt.Errorf("unknown credential source %q: there are %q", s, DefaultSources())
+	return nil, fmt.Errorf("unknown credential source %q: there are %q", s, append(DefaultSources(), SourceGitHub))
 }
 
 func (d *defaults) containers() ([]Provider, error) {

@@ -69,7 +69,7 @@ func (a *app) capabilities(ctx context.Context, text string) error {
 
 func (a *app) ownCapabilities() error {
 	c := auth.Capabilities()
-	c.Sources = allSources()
+	c.Sources = append(allSources(), auth.SourceGitHub)
 	return a.print(c, func(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "FACT\tVALUE")
 		sources := make([]string, len(c.Sources))

@@ -82,8 +82,8 @@ func parseSources(list string) ([]auth.Source, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		s := auth.Source(strings.TrimSpace(name))
 		switch {
-		case !slices.Contains(allSources(), s):
-			return nil, usagef("--sources: %q is none of %s", s, sourceNames())
+		case s != auth.SourceGitHub && !slices.Contains(allSources(), s):
+			return nil, usagef("--sources: %q is none of %s, and %s", s, sourceNames(), auth.SourceGitHub)
 		case slices.Contains(sources, s):
 			return nil, usagef("--sources: %s is named twice", s)
 		}
