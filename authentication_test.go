@@ -19,8 +19,8 @@ const (
 
 var (
 	numberedTest = regexp.MustCompile(`^(Test|Fuzz)(\d\d)[A-Z]\w*$`)
-	behaviourRow = regexp.MustCompile("^\\| (\\d\\d) \\| (.+) \\| (.+) \\|$")
-	ruleRow      = regexp.MustCompile("^\\| R(\\d+) \\| (.+) \\| (.+) \\|$")
+	behaviourRow = regexp.MustCompile(`^\| (\d\d) \| (.+) \| (.+) \|$`)
+	ruleRow      = regexp.MustCompile(`^\| R(\d+) \| (.+) \| (.+) \|$`)
 	testName     = regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
 )
 
