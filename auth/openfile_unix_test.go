@@ -98,3 +98,46 @@ func TestPipeInPlaceOfFile(t *testing.T) {
 		t.Fatal("waits on a pipe")
 	}
 }
+
+// A file that somebody else has put into a directory for everybody does not
+// become his again with the secret in it.
+func TestOwnerOfPlantedFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	const stranger = 65534
+	for name, c := range map[string]struct {
+		mode    fs.FileMode // of the directory
+		dir     int         // its owner
+		wantUID uint32
+	}{
+		"in a directory for everybody": {0o777 | fs.ModeSticky, 0, 0},
+		"in one for a group":           {0o775, 0, 0},
+		"in root's own":                {0o755, 0, stranger},
+		"in the owner's":               {0o700, stranger, stranger},
+		"in the owner's, for a group":  {0o775, stranger, stranger},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "auth.json")
+			err := errors.Join(os.WriteFile(path, []byte("{}"), 0o644), os.Chown(path, stranger, stranger), os.Chown(dir, c.dir, c.dir), os.Chmod(dir, c.mode))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := NewContainersStore(path, &FileOptions{Plaintext: PlaintextStore})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Put(t.Context(), Resource{Host: "ghcr.io"}, Credential{Username: "user", Password: NewSecret("secret")}); err != nil {
+				t.Fatal(err)
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := info.Sys().(*syscall.Stat_t).Uid; got != c.wantUID || info.Mode().Perm() != 0o600 {
+				t.Errorf("owner %d, mode %v, want %d and 0600", got, info.Mode(), c.wantUID)
+			}
+		})
+	}
+}
