@@ -62,6 +62,16 @@ func (o object) get(key string) (json.RawMessage, bool) {
 	return nil, false
 }
 
+// index is get for many keys: a file of 4 MiB has room for half a million, and
+// a look along all of them for each takes minutes.
+func (o object) index() map[string]json.RawMessage {
+	values := make(map[string]json.RawMessage, len(o))
+	for _, m := range o {
+		values[m.key] = m.raw
+	}
+	return values
+}
+
 // with returns o with the value of key set, in its place if it had one.
 func (o object) with(key string, raw json.RawMessage) object {
 	at := slices.IndexFunc(o, func(m member) bool { return m.key == key })

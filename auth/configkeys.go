@@ -68,8 +68,18 @@ var hubTokenKeys = []string{hubKey + "access-token", hubKey + "refresh-token"}
 
 func unique(list []string) []string {
 	var kept []string
+	if len(list) <= 64 { // such as the spellings of a host, for which a map costs more
+		for _, s := range list {
+			if !slices.Contains(kept, s) {
+				kept = append(kept, s)
+			}
+		}
+		return kept
+	}
+	seen := make(map[string]bool, len(list))
 	for _, s := range list {
-		if !slices.Contains(kept, s) {
+		if !seen[s] {
+			seen[s] = true
 			kept = append(kept, s)
 		}
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -91,8 +92,13 @@ func (e entries) first(keys []string, causes *[]error) Credential {
 }
 
 func (e entries) firstOf(keys []string, causes *[]error) Credential {
+	at := e.at
+	if len(keys) > 1 { // patterns may be many
+		values := e.auths.index()
+		at = func(key string) (Credential, error) { return e.decode(key, values[key]) }
+	}
 	for _, key := range keys {
-		c, err := e.at(key)
+		c, err := at(key)
 		if err != nil {
 			*causes = append(*causes, err)
 		} else if !c.IsZero() {
@@ -105,6 +111,10 @@ func (e entries) firstOf(keys []string, causes *[]error) Credential {
 // at reads the entry of one key.
 func (e entries) at(key string) (Credential, error) {
 	raw, _ := e.auths.get(key)
+	return e.decode(key, raw)
+}
+
+func (e entries) decode(key string, raw json.RawMessage) (Credential, error) {
 	origin := e.source
 	origin.Key = key
 	c, err := e.profile.decode(raw)

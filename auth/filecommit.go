@@ -109,7 +109,7 @@ func followLinks(path string) (string, error) {
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	lock := flock.New(path, flock.SetPermissions(0o600))
+	lock := flock.New(path, flock.SetFlag(lockFlags()), flock.SetPermissions(0o600))
 	locked, err := lock.TryLockContext(ctx, lockPoll)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)

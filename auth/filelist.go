@@ -40,13 +40,13 @@ func (f *FileStore) List(ctx context.Context) ([]Entry, error) {
 
 func (e entries) list() []Entry {
 	var list []Entry
-	seen := make(map[string]bool)
+	values, seen := e.auths.index(), make(map[string]bool)
 	for _, m := range e.auths {
 		if seen[m.key] {
 			continue // the last value of a key is the one that counts, for all of them
 		}
 		seen[m.key] = true
-		c, err := e.at(m.key)
+		c, err := e.decode(m.key, values[m.key])
 		if err == nil && c.IsZero() {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 
 	"github.com/portolan-oci/portolan/internal/limit"
 )
@@ -97,14 +96,7 @@ func (f *FileStore) read() (*config, error) {
 // readConfig reads a file that must be regular: a look-up shall not wait on a
 // pipe.
 func readConfig(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -54,9 +54,10 @@ type edit struct{ before, after object }
 // keys are those whose entry is another one now.
 func (e edit) keys() []string {
 	var keys []string
+	before, after := e.before.index(), e.after.index()
 	for _, m := range slices.Concat(e.before, e.after) {
-		was, had := e.before.get(m.key)
-		is, has := e.after.get(m.key)
+		was, had := before[m.key]
+		is, has := after[m.key]
 		if had != has || !bytes.Equal(was, is) {
 			keys = append(keys, m.key)
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -134,14 +133,7 @@ func tokenFileError(origin Origin, err error) *Error {
 // readToken reads a file with one token. It must be regular: a look-up shall
 // not wait on a pipe. No error repeats anything of the file.
 func readToken(path string, spaces bool) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("it is not a regular file")
-	}
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return "", err
 	}
