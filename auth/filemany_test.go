@@ -52,12 +52,7 @@ func Test19ManyWriters(t *testing.T) {
 	close(stop)
 	beside.Wait()
 	for _, host := range append(hosts, other.hosts...) {
-		_, err := f.Credential(t.Context(), Resource{Host: host})
-		switch {
-		case err == nil:
-		case other.longest >= settleTime:
-			t.Logf("%s is lost: %v; the machine kept the other program from writing for %s", host, err, other.longest)
-		default:
+		if _, err := f.Credential(t.Context(), Resource{Host: host}); err != nil {
 			t.Errorf("%s is lost: %v", host, err)
 		}
 	}
@@ -91,13 +86,20 @@ func Test19Lock(t *testing.T) {
 }
 
 // filesOther writes as docker and podman do: it reads, writes another file and
-// renames it, and takes no lock.
+// renames it, and takes no lock. Those take a millisecond for it; where a busy
+// machine stretches that to what nobody looks after (see settleTime), it throws
+// away what it has read, and reads again.
 type filesOther struct {
-	path    string
-	stop    chan struct{}
-	hosts   []string
-	longest time.Duration // between reading and having renamed
+	path  string
+	stop  chan struct{}
+	hosts []string
 }
+
+// filesStale is how old may be what filesOther has read: a part of settleTime,
+// since the machine may be busy in the rename as well.
+const filesStale = settleTime / 4
+
+var errFilesStale = errors.New("it was read too long ago")
 
 func (o *filesOther) write(t *testing.T) {
 	const many = 60 // so that the file does not grow with the time that this takes
@@ -108,13 +110,13 @@ func (o *filesOther) write(t *testing.T) {
 		case <-time.After(5 * time.Millisecond):
 		}
 		host := fmt.Sprintf("o%d.example", i%many)
-		began := time.Now()
-		if err := o.login(host, fmt.Sprint("u:", i)); err != nil {
+		switch err := o.login(host, fmt.Sprint("u:", i)); {
+		case errors.Is(err, errFilesStale):
+			i-- // again
+		case err != nil:
 			t.Errorf("the other program: %v", err)
 			return
-		}
-		o.longest = max(o.longest, time.Since(began))
-		if i < many {
+		case i < many:
 			o.hosts = append(o.hosts, host)
 		}
 	}
@@ -124,6 +126,7 @@ func (o *filesOther) login(host, secret string) error {
 	file := struct {
 		Auths map[string]map[string]any `json:"auths"`
 	}{map[string]map[string]any{}}
+	read := time.Now()
 	data, err := os.ReadFile(o.path)
 	if err == nil {
 		err = json.Unmarshal(data, &file)
@@ -146,6 +149,9 @@ func (o *filesOther) login(host, secret string) error {
 	_, err = temp.Write(out)
 	if err := errors.Join(err, temp.Close()); err != nil {
 		return err
+	}
+	if time.Since(read) > filesStale {
+		return errFilesStale
 	}
 	return os.Rename(temp.Name(), o.path)
 }

@@ -20,7 +20,9 @@ type LoginOptions struct {
 // and keeps them in store when they are good. host may be written with
 // "https://" or "oci://" and, for a login to a part of it, with a path. See
 // auth.Login for what it answers; the result warns where this client's own
-// credentials would answer with something else than what was stored.
+// credentials would answer with something else than what was stored. It asks
+// once, and again, as Retry says, only where the connection breaks right after
+// a client certificate was shown.
 //
 // An empty credential is a login with the host's client certificate alone, if
 // one is configured: it is checked, and nothing is stored. Where a Rewrite of
@@ -54,7 +56,7 @@ func (c *Client) LoginWith(ctx context.Context, store auth.Store, host string, c
 		return nil, &Error{Op: "log in", Kind: ErrInvalidReference, Err: fmt.Errorf("%s: this host is spoken to in plain HTTP", host),
 			Hint: "leave https:// out, or configure TLS for the host"}
 	}
-	done, err := auth.Login(ctx, store, resource, credential, &auth.LoginOptions{
+	done, err := c.tryLogin(ctx, store, resource, credential, &auth.LoginOptions{
 		Transport:           c.logged(c.hosts),
 		PlainHTTP:           plain,
 		Signer:              *c.signerOptions(nil),
@@ -71,6 +73,21 @@ func (c *Client) LoginWith(ctx context.Context, store auth.Store, host string, c
 		done.Warnings = append(done.Warnings, fmt.Sprintf("%s is served at %s, as hosts are configured: the login is for that", asked, resource))
 	}
 	return done, wrapped
+}
+
+// tryLogin is auth.Login, tried again as Retry says where the connection broke
+// right after the certificate was shown: only the next one tells whether that
+// was its refusal. Nothing is stored before.
+func (c *Client) tryLogin(ctx context.Context, store auth.Store, r auth.Resource, credential auth.Credential, options *auth.LoginOptions) (*auth.LoginResult, error) {
+	for tries := c.newAttempts(); ; {
+		done, err := auth.Login(ctx, store, r, credential, options)
+		if e, ok := errors.AsType[*certificateError](err); !ok || !e.guess {
+			return done, err
+		}
+		if err := tries.again(ctx, err); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // HasCertificate tells whether a client certificate is configured for a host,
