@@ -60,6 +60,21 @@ func Test56SecretsDoNotPrint(t *testing.T) {
 	if !strings.Contains(log.String(), "lifetime") {
 		t.Error("the token fetch is not in the debug log, so this test has not seen it")
 	}
+	// Each method by itself, which another one may hide from fmt or JSON.
+	text, err := c.Password.MarshalText()
+	data, jsonErr := c.Password.MarshalJSON()
+	keys, keysErr := json.Marshal(map[Secret]int{c.Password: 1})
+	for name, got := range map[string]string{
+		"String": c.Password.String(), "GoString": c.Password.GoString(), "LogValue": c.Password.LogValue().String(), "MarshalText": string(text),
+		"MarshalJSON": strings.Trim(string(data), `"`), "a key in JSON": strings.NewReplacer(`{"`, "", `":1}`, "").Replace(string(keys)),
+	} {
+		if got != "REDACTED" {
+			t.Errorf("%s gives %s", name, got)
+		}
+	}
+	if err := errors.Join(err, jsonErr, keysErr); err != nil {
+		t.Error(err)
+	}
 	if !c.Password.Equal(NewSecret(canary)) || c.Password.Reveal() != canary || c.Password.Equal(Secret{}) {
 		t.Error("the secret is not what it was")
 	}

@@ -121,9 +121,9 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 }
 
 // syncDir makes a rename outlive a power cut where the system can do that.
-func syncDir(path string) {
+func (f *FileStore) syncDir(path string) {
 	if d, err := os.Open(path); err == nil {
-		d.Sync()
+		f.sync(d)
 		d.Close()
 	}
 }

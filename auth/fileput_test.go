@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,10 +116,15 @@ func TestPutRefuses(t *testing.T) {
 	noCanary(t, "error", fmt.Sprint(err))
 	f = fileStore(t, "", plaintext)
 	for name, c := range map[string]Credential{
-		"empty": {}, "empty user": password("", canary), "colon": password("a:b", canary), "control": password("a\x00", canary), "user alone": {Username: "bob"},
+		"empty": {}, "empty user": password("", canary), "colon": password("a:b", canary), "user alone": {Username: "bob"},
+		"control": password("a\x00", canary), "line break": password("a\nb", canary), "control of Latin-1": password("a\u0085", canary), "no UTF-8": password("a\xff", canary),
 	} {
-		if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, c); err == nil {
-			t.Errorf("%s was stored", name)
+		for kind, s := range map[string]Store{"file": f, "memory": NewMemoryStore()} {
+			_, err := s.Put(t.Context(), Resource{Host: "r.io"}, c)
+			if err == nil {
+				t.Errorf("%s was stored in the %s", name, kind)
+			}
+			noCanary(t, name, fmt.Sprint(err))
 		}
 	}
 	docker, _ := NewDockerStore(f.Path(), plaintext)
@@ -126,6 +133,79 @@ func TestPutRefuses(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(f.Path())); len(entries) != 0 {
 		t.Errorf("something was written: %v", entries)
+	}
+}
+
+// A user name that cannot be sent as it is, or none beside a password, is
+// refused whichever source has it; the next one answers.
+func TestSourcesRefuseUserNames(t *testing.T) {
+	r := Resource{Host: "r.example.com"}
+	for _, user := range []string{"", "a:b", "a\x01b", "a\nb"} {
+		quoted := string(encodeString(user))
+		installHelper(t, "named", "cat <<'EOF'\n{\"Username\":"+quoted+",\"Secret\":\""+canary+"\"}\nEOF")
+		for name, value := range map[string]string{"REGISTRY": r.Host, "USERNAME": user, "PASSWORD": canary} {
+			t.Setenv("PORTOLAN_"+name, value)
+		}
+		environment := FromEnvironment("PORTOLAN")
+		entry := `{"auths":{"r.example.com":{"username":` + quoted + `,"password":"` + canary + `"}}}`
+		encoded := auths("r.example.com", user+":"+canary)
+		x := newExecPlugin(t, PluginOptions{}).answers(`"cacheKeyType":"Global",`, `{"*.example.com":{"username":`+quoted+`,"password":"`+canary+`"}}`)
+		sources := map[string]Provider{
+			"helper": fileStore(t, `{"credsStore":"named"}`, nil), "environment": environment, "plugin": x,
+			"file": fileStore(t, entry, nil), "pull secret": filesSecret(t, entry, MatchKubelet),
+		}
+		if user != "a:b" { // which auth cannot hold
+			for profile, f := range filesOpen(t, encoded, nil) {
+				sources[profile+", encoded"] = f
+			}
+		}
+		for name, p := range sources {
+			c, err := p.Credential(t.Context(), r)
+			if !errors.Is(err, ErrConfigInvalid) && !errors.Is(err, ErrHelper) {
+				t.Errorf("%s: %q: user %q, %v", name, user, c.Username, err)
+			}
+			noCanary(t, name, fmt.Sprint(err))
+			if c, err := Chain(p, Static(r, password("next", "1"))).Credential(t.Context(), r); err != nil || c.Username != "next" {
+				t.Errorf("%s: %q stands in the way: %v", name, user, err)
+			}
+		}
+		if _, err := NewTokenFile(r, "token", &TokenFileOptions{Kind: TokenPassword, Username: user}); err == nil {
+			t.Errorf("a token file for %q", user)
+		}
+		if user == "" {
+			continue // which a login takes for that of an identity token
+		}
+		asked := 0
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+		_, err := Login(t.Context(), NewMemoryStore(), Resource{Host: strings.TrimPrefix(s.URL, "http://")}, password(user, canary), &LoginOptions{PlainHTTP: true})
+		s.Close()
+		if err == nil || asked > 0 {
+			t.Errorf("a login as %q: %v after %d requests", user, err, asked)
+		}
+		noCanary(t, "login", fmt.Sprint(err))
+	}
+}
+
+// An entry that a helper makes needless is emptied once, and a file that says
+// nothing of the host is not touched for a login that goes to the helper, nor
+// for a logout.
+func TestNothingIsWrittenBesideAHelper(t *testing.T) {
+	installHelper(t, "keeper", keeper)
+	for _, entries := range []string{"{}", `{"r.io":{}}`, `{"r.io":{"note":1}}`, `{"s.io":{"auth":"dTox"}}`} {
+		f := fileStore(t, `{"credsStore":"keeper","auths":`+entries+`}`, nil)
+		before, err := os.Stat(f.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "1")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Delete(t.Context(), Resource{Host: "q.io"}); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := os.Stat(f.Path()); err != nil || !os.SameFile(before, now) {
+			t.Errorf("%s: written for nothing, as %s", entries, read(t, f.Path()))
+		}
 	}
 }
 

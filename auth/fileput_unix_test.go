@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,53 @@ func Test16Links(t *testing.T) {
 	}
 }
 
+// Test16Synced: the new file is on the disk, whole, before it takes the place
+// of the target, and its name after that: with the link left alone, and whether
+// the file is exchanged, renamed or new.
+func Test16Synced(t *testing.T) {
+	for name, prepare := range map[string]func(*FileStore){
+		"exchanged": func(f *FileStore) { writeFile(t, f.Path(), "{}") },
+		"renamed": func(f *FileStore) {
+			writeFile(t, f.Path(), "{}")
+			f.swap = func(_, _ string) error { return errors.ErrUnsupported }
+		},
+		"new": func(*FileStore) {},
+	} {
+		home, dir := t.TempDir(), t.TempDir()
+		link := filepath.Join(home, "config.json")
+		if err := os.Symlink(filepath.Join(dir, "target"), link); err != nil {
+			t.Fatal(err)
+		}
+		f := filesDocker(t, link, plaintext)
+		prepare(f)
+		var synced []string
+		f.sync = func(file *os.File) error {
+			what := "the new file"
+			if file.Name() == dir {
+				what = "the directory"
+			} else if got := read(t, file.Name()); filepath.Dir(file.Name()) != dir || !strings.Contains(got, b64("u:1")) {
+				t.Errorf("%s: %s was synced, with %s", name, file.Name(), got)
+			}
+			if now, _ := os.ReadFile(link); strings.Contains(string(now), b64("u:1")) {
+				what += ", in its place"
+			}
+			synced = append(synced, what)
+			return file.Sync()
+		}
+		if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "1")); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"the new file", "the directory, in its place"}; !slices.Equal(synced, want) {
+			t.Errorf("%s: synced were %q, want %q", name, synced, want)
+		}
+		f.sync = func(*os.File) error { return errors.New("the disk is broken") }
+		before := read(t, link)
+		if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "2")); err == nil || read(t, link) != before || len(filesLeft(t, f)) > 0 {
+			t.Errorf("%s: a disk that does not take it: %v", name, err)
+		}
+	}
+}
+
 // Test16ReadOnly: what cannot be written is an error that names the file and
 // leaves it as it is; a file that says already what it shall say is not
 // written; and a file that is read-only in a directory that is not is replaced
@@ -166,15 +214,21 @@ func Test17Modes(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "new", "dir")
 	f := filesDocker(t, filepath.Join(dir, "config.json"), plaintext)
-	f.beforeCompare = func() {
+	looks := 0
+	look := func() {
 		for _, name := range filesLeft(t, f) {
+			looks++
 			if mode := filesMode(t, filepath.Join(dir, name)); mode != 0o600 {
 				t.Errorf("while it is written, the new file has the mode %o", mode)
 			}
 		}
 	}
+	f.afterCreate, f.beforeCompare = look, look
 	if _, err := f.Put(t.Context(), r, password("u", "1")); err != nil {
 		t.Fatal(err)
+	}
+	if looks != 2 {
+		t.Errorf("the new file was seen %d times, want twice", looks)
 	}
 	for path, want := range map[string]fs.FileMode{f.Path(): 0o600, f.Path() + ".lock": 0o600, dir: fs.ModeDir | 0o700, filepath.Dir(dir): fs.ModeDir | 0o700} {
 		if got := filesMode(t, path); got != want {

@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 )
 
@@ -51,12 +52,13 @@ type FileStore struct {
 	turn      chan struct{}           // held by the goroutine that writes
 	settle    time.Duration           // until the second look at what was written
 	swap      func(a, b string) error // swapFiles, but for tests
+	sync      func(*os.File) error    // its Sync, but for tests
 	elsewhere string                  // what to do where it cannot be written
 
-	// For tests, the moments at which another program may write: while the new
-	// file is prepared, after the last look at the old one, and after it has
-	// been replaced.
-	beforeCompare, beforeCommit, afterCommit func()
+	// For tests, the moments at which another program may look or write: when
+	// the new file is there, while it is prepared, after the last look at the
+	// old one, and after that has been replaced.
+	afterCreate, beforeCompare, beforeCommit, afterCommit func()
 }
 
 // NewDockerStore opens docker's config.json at path. The file need not exist
@@ -86,7 +88,7 @@ func NewContainersStore(path string, opts *FileOptions) (*FileStore, error) {
 }
 
 func newFileStore(path string, p profile, opts *FileOptions) (*FileStore, error) {
-	f := &FileStore{path: path, profile: p, turn: make(chan struct{}, 1), settle: settleTime, swap: swapFiles}
+	f := &FileStore{path: path, profile: p, turn: make(chan struct{}, 1), settle: settleTime, swap: swapFiles, sync: (*os.File).Sync}
 	if opts != nil {
 		f.opts = *opts
 	}

@@ -77,6 +77,12 @@ func Test21MalformedFile(t *testing.T) {
 	if got, _ := os.ReadFile(f.Path()); string(got) != broken {
 		t.Errorf("the file is now %s", got)
 	}
+	for _, text := range []string{"{} {}", "{}x", "[]", "1", `{"auths":[]}`, `{"credHelpers":1}`, `{"credsStore":1}`, "\xef\xbb\xbf{}"} {
+		f := fileStore(t, text, plaintext)
+		if _, err := f.Put(t.Context(), r, password("u", "1")); !errors.Is(err, ErrConfigInvalid) || read(t, f.Path()) != text {
+			t.Errorf("%q: %v, and now %q", text, err, read(t, f.Path()))
+		}
+	}
 	late := fileStore(t, "{}", plaintext)
 	late.beforeCompare = func() { writeFile(t, late.Path(), broken) }
 	if _, err := late.Put(t.Context(), r, password("u", "1")); !errors.Is(err, ErrConfigInvalid) || read(t, late.Path()) != broken {

@@ -182,11 +182,12 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 		return false, edit{}, f.writeError(err)
 	}
 	defer file.Close()
+	moment(f.afterCreate)
 	if _, err := file.Write(cfg.encode()); err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	keepOwner(file.File, info)
-	if err := errors.Join(file.Chmod(mode), file.Sync()); err != nil {
+	if err := errors.Join(file.Chmod(mode), f.sync(file.File)); err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	moment(f.beforeCompare)
@@ -199,7 +200,7 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 		return false, edit{}, f.writeError(err)
 	}
 	if done {
-		syncDir(filepath.Dir(target))
+		f.syncDir(filepath.Dir(target))
 		moment(f.afterCommit)
 	}
 	return done, made, nil

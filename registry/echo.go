@@ -32,6 +32,17 @@ func (b *echoBody) Read(p []byte) (int, error) {
 	return b.rest.Read(p)
 }
 
+// echoes are those of a request with what its host's configuration adds to it,
+// see hostEntry.send: a redirect may repeat them, and errors and the log show
+// where it led.
+func (h *hosts) echoes(req *http.Request) []string {
+	whole := &http.Request{URL: req.URL, Header: req.Header.Clone()}
+	for name, values := range h.lookup(req.URL.Host).config.Header {
+		whole.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	return redact.Echoes(whole.WithContext(req.Context()))
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }

@@ -30,10 +30,10 @@ func (c *Client) exchangeOver(transport http.RoundTripper, req *http.Request, ch
 	client := http.Client{Transport: c.logged(transport), CheckRedirect: check}
 	resp, err := client.Do(req)
 	if err != nil && req.Context().Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("%w: %v", errSilent, redact.Error(err)) // a deadline of net/http's own, as for proxies
+		return nil, fmt.Errorf("%w: %v", errSilent, redact.ErrorHiding(err, c.hosts.echoes(req))) // a deadline of net/http's own, as for proxies
 	}
 	if err != nil {
-		return nil, redact.Error(err)
+		return nil, redact.ErrorHiding(err, c.hosts.echoes(req)) // a Location may repeat what was sent
 	}
 	return resp, nil
 }

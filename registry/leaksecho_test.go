@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/portolan-oci/portolan/auth"
@@ -70,6 +71,64 @@ func Test55Echoes(t *testing.T) {
 				t.Cleanup(s.Close)
 				leaksAskAll(t, s.URL, credential)
 			})
+		}
+	}
+}
+
+// A redirect that repeats what was sent, whether it can be followed or not, and
+// an answer that is no HTTP, do not make an error or a log of it either.
+func Test55EchoesOutsideOfBodies(t *testing.T) {
+	const answer, redirect = "HTTP/1.1 200 OK\r\n", "HTTP/1.1 307 Elsewhere\r\nContent-Length: 0\r\nLocation: "
+	for _, form := range []string{
+		"%s", "HTTP/1.1 %s", "HTTP/%s 200 OK", answer + "%s", answer + "Content-Length: %s", answer + "Transfer-Encoding: %s",
+		redirect + "http://[%s", redirect + "/%%zz%s", redirect + "//%s:x/", redirect + "%s://127.0.0.1:1/", redirect + "http://127.0.0.1:1/%s", redirect + "/away/%s",
+	} {
+		for _, secret := range []string{"canary-of-the-user", "canary-of-a-header"} {
+			var looped atomic.Int32
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if _, password, _ := req.BasicAuth(); password != "canary-of-the-user" && !strings.HasPrefix(req.URL.Path, "/away/") {
+					w.Header().Set("WWW-Authenticate", `Basic realm="r"`)
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				if req.Header.Get("X-Team-Key") != "canary-of-a-header" {
+					t.Error("the header of the host was not sent")
+				}
+				looped.Add(1)
+				conn, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				fmt.Fprintf(conn, form+"\r\n\r\n", secret)
+				conn.Close()
+			}))
+			var lines bytes.Buffer
+			host := strings.TrimPrefix(s.URL, "http://")
+			client, err := registry.NewClient(&registry.Options{
+				Logger: leaksLogger(&lines), Retry: registry.Retry{Attempts: 1},
+				Credentials: auth.Static(auth.Resource{Host: host}, auth.Credential{Username: "me", Password: auth.NewSecret("canary-of-the-user")}),
+				Hosts: func(string) (registry.HostConfig, error) {
+					return registry.HostConfig{Header: http.Header{"X-Team-Key": {"canary-of-a-header"}}}, nil
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := client.Repository(registry.Reference{Host: host, Repository: "team/app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = repo.Resolve(t.Context(), "1")
+			s.Close()
+			if err == nil || looped.Load() == 0 {
+				t.Errorf("%q: %v after %d answers", form, err, looped.Load())
+			}
+			for _, text := range append(leaksChain(err), lines.String()) {
+				if strings.Contains(text, secret) {
+					t.Errorf("%q: %s", form, text)
+				}
+			}
 		}
 	}
 }

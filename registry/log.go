@@ -22,16 +22,17 @@ type logged struct {
 	next   http.RoundTripper
 	log    *slog.Logger
 	warned *warnings
+	hosts  *hosts
 }
 
 func (c *Client) logged(next http.RoundTripper) http.RoundTripper {
-	return logged{next, c.log, c.warned}
+	return logged{next, c.log, c.warned, c.hosts}
 }
 
 // loggedQuietly is logged for token servers: warnings are a registry's (OCI
 // distribution spec 1.1, Warnings), and what they are sent is secret.
 func (c *Client) loggedQuietly(next http.RoundTripper) http.RoundTripper {
-	return logged{next, c.log, nil}
+	return logged{next, c.log, nil, c.hosts}
 }
 
 type attemptKey struct{}
@@ -56,7 +57,11 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !debug {
 		return resp, err
 	}
-	address := redact.URL(req.URL)
+	var echoes []string
+	if first := original(req); first != req {
+		echoes = l.hosts.echoes(first) // which a redirect may repeat
+	}
+	address := redact.Hide(redact.URL(req.URL), echoes)
 	line := []any{"method", req.Method, "url", address}
 	if n, _ := ctx.Value(attemptKey{}).(int); n > 1 {
 		line = append(line, "attempt", n)
@@ -65,7 +70,7 @@ func (l logged) RoundTrip(req *http.Request) (*http.Response, error) {
 		line = append(line, "sent", req.ContentLength)
 	}
 	if err != nil {
-		l.log.DebugContext(ctx, "request", append(line, "took", since(start), "error", redact.Text(err.Error(), maxLogged))...)
+		l.log.DebugContext(ctx, "request", append(line, "took", since(start), "error", redact.Text(redact.Hide(err.Error(), echoes), maxLogged))...)
 		return nil, err
 	}
 	l.log.DebugContext(ctx, "request", append(line, "status", resp.StatusCode, "length", resp.ContentLength, "took", since(start))...)

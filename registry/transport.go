@@ -238,8 +238,18 @@ func (e hostEntry) send(next http.RoundTripper, req *http.Request) (*http.Respon
 		// http.Client reads some of it before it goes on, and would wait for ever.
 		drain(resp.Body)
 		resp.Body = http.NoBody
+		hideLocation(resp, req)
 	}
 	return resp, nil
+}
+
+// hideLocation takes away a Location that cannot be read and that repeats what
+// the request held: http.Client makes an error of it, word for word.
+func hideLocation(resp *http.Response, req *http.Request) {
+	location := resp.Header.Get("Location")
+	if _, err := url.Parse(location); err != nil && redact.Hide(location, redact.Echoes(req)) != location {
+		resp.Header.Set("Location", "%REDACTED")
+	}
 }
 
 // isRedirect tells the statuses whose Location http.Client follows.

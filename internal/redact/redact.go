@@ -143,7 +143,7 @@ func ErrorHiding(err error, secrets []string) error {
 	}
 	shownURL := "(unreadable URL)"
 	if u, perr := url.Parse(ue.URL); perr == nil {
-		shownURL = URL(u)
+		shownURL = Hide(URL(u), secrets)
 	}
 	return &url.Error{Op: ue.Op, URL: shownURL, Err: cause{HideError(ue.Err, secrets)}}
 }
