@@ -71,3 +71,22 @@ func TestManyEntries(t *testing.T) {
 		}
 	})
 }
+
+// A login writes nothing that no look-up reads any more.
+func TestFileStaysReadable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	before := hugeConfig(3<<20, "%x") // indented it has more than 4 MiB
+	if err := os.WriteFile(path, before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := NewDockerStore(path, &FileOptions{Plaintext: PlaintextStore})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Put(t.Context(), Resource{Host: "ghcr.io"}, Credential{Username: "user", Password: NewSecret("secret")}); err == nil {
+		t.Error("no error")
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the file has %d bytes, %v, want the %d of before", len(after), err, len(before))
+	}
+}

@@ -177,13 +177,17 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 	if err != nil {
 		return false, edit{}, err
 	}
+	encoded := cfg.encode()
+	if len(encoded) > maxConfig { // nobody could read it again
+		return false, edit{}, f.writeError(fmt.Errorf("it would have more than %d bytes", maxConfig))
+	}
 	file, err := atomicfile.Create(target, 0o600)
 	if err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	defer file.Close()
 	moment(f.afterCreate)
-	if _, err := file.Write(cfg.encode()); err != nil {
+	if _, err := file.Write(encoded); err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	keepOwner(file.File, info)
