@@ -133,10 +133,15 @@ func parseConfig(data []byte) (*config, error) {
 		return nil, err
 	}
 	for key, into := range map[string]*object{"auths": &c.auths, "credHelpers": &c.helpers} {
-		if raw, found := c.top.get(key); found {
-			if *into, err = parseObject(raw); err != nil {
+		for _, m := range c.top {
+			if m.key != key {
+				continue
+			}
+			more, err := parseObject(m.raw)
+			if err != nil {
 				return nil, errors.New(key + " is not a JSON object")
 			}
+			*into = append(*into, more...) // where there are several, docker reads all of them
 		}
 	}
 	if raw, found := c.top.get("credsStore"); found && json.Unmarshal(raw, &c.defaultHelper) != nil {
