@@ -101,6 +101,9 @@ func incomplete(given string) error {
 }
 
 func readToken(file string) (string, error) {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: it is not a regular file", file) // a pipe would be waited on
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err

@@ -199,6 +199,9 @@ func unquote(s string) string {
 
 // readFile reads a file of at most max bytes.
 func readFile(path string, max int64) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, fmt.Errorf("%s: it is not a regular file", path) // a pipe would be waited on
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

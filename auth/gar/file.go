@@ -173,6 +173,9 @@ func readCredentials(path string) (*credentialsFile, []byte, error) {
 }
 
 func readFile(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: it is not a regular file", path) // a pipe would be waited on
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
