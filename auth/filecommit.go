@@ -92,6 +92,9 @@ func followLinks(path string) (string, error) {
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
 			return path, err
 		}
+		if isPlanted(path, info) {
+			return "", errors.New("it is a symbolic link of another user in a directory for everybody")
+		}
 		to, err := os.Readlink(path)
 		if err != nil {
 			return "", err

@@ -141,3 +141,37 @@ func TestOwnerOfPlantedFile(t *testing.T) {
 		})
 	}
 }
+
+// A link that somebody else has put into a directory for everybody does not
+// take the secret to where he likes; one's own link is followed there too.
+func TestPlantedLink(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a link of somebody else")
+	}
+	for name, c := range map[string]struct {
+		mode  fs.FileMode // of the directory
+		owner int         // of the link
+		want  bool        // that it is followed
+	}{
+		"a stranger's, for everybody": {0o777 | fs.ModeSticky, 65534, false},
+		"one's own, for everybody":    {0o777 | fs.ModeSticky, 0, true},
+		"a stranger's, in one's own":  {0o755, 65534, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, target := t.TempDir(), filepath.Join(t.TempDir(), "elsewhere.json")
+			path := filepath.Join(dir, "auth.json")
+			if err := errors.Join(os.Symlink(target, path), os.Lchown(path, c.owner, c.owner), os.Chmod(dir, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+			f, err := NewContainersStore(path, &FileOptions{Plaintext: PlaintextStore})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.Put(t.Context(), Resource{Host: "ghcr.io"}, Credential{Username: "user", Password: NewSecret("secret")})
+			_, missing := os.Lstat(target)
+			if followed := err == nil && missing == nil; followed != c.want {
+				t.Errorf("followed: %t, want %t; %v, %v", followed, c.want, err, missing)
+			}
+		})
+	}
+}

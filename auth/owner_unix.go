@@ -28,3 +28,17 @@ func keepOwner(file *os.File, old fs.FileInfo) {
 	}
 	file.Chown(int(was.Uid), int(was.Gid))
 }
+
+// isPlanted tells of a link that neither this user nor the owner of its
+// directory has made, where everybody may make one: it would take the file to
+// wherever its maker likes. Linux refuses such links itself if it is told to
+// (fs.protected_symlinks).
+func isPlanted(link string, info fs.FileInfo) bool {
+	dir, err := os.Stat(filepath.Dir(link))
+	if err != nil || dir.Mode().Perm()&0o002 == 0 {
+		return false
+	}
+	of, ok := dir.Sys().(*syscall.Stat_t)
+	made, known := info.Sys().(*syscall.Stat_t)
+	return ok && known && made.Uid != of.Uid && int(made.Uid) != os.Geteuid()
+}
