@@ -43,6 +43,11 @@ func TestHostsProgram(t *testing.T) {
 	buildProgram(t, programOf(t, "docs/hosts.md"), t.TempDir())
 }
 
+// TestAuthenticationProgram builds that of docs/authentication.md.
+func TestAuthenticationProgram(t *testing.T) {
+	buildProgram(t, programOf(t, "docs/authentication.md"), t.TempDir())
+}
+
 // programOf returns the first Go program of a page.
 func programOf(t *testing.T, page string) string {
 	t.Helper()

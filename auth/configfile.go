@@ -18,7 +18,16 @@ type member struct {
 	raw json.RawMessage
 }
 
+// parseObject reads the one JSON object of a file or of an entry.
 func parseObject(data []byte) (object, error) {
+	o, err := decodeObject(data)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("its JSON ends too early")
+	}
+	return o, err
+}
+
+func decodeObject(data []byte) (object, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	open, err := dec.Token()
 	if err != nil {

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"os"
 )
 
@@ -39,7 +38,7 @@ func (e environment) Credential(_ context.Context, r Resource) (Credential, erro
 		return Credential{}, ErrNoCredential
 	}
 	if err := c.check(); err != nil {
-		return Credential{}, invalidConfig(c.Origin, err)
+		return Credential{}, invalidVariable(c.Origin, "the variables beside it are no credential", err)
 	}
 	return c, nil
 }
@@ -77,12 +76,21 @@ func (e environment) read() (Credential, Resource, error) {
 		if c.IsZero() {
 			return Credential{}, Resource{}, nil
 		}
-		return Credential{}, Resource{}, invalidConfig(c.Origin, errors.New("it is not set; it binds the credential beside it to a host, or to host/path"))
+		return Credential{}, Resource{}, invalidVariable(c.Origin, "it is not set; it binds the credential beside it to a host, or to host/path", nil)
 	}
 	bound, err := ParseResource(host)
 	if err != nil {
-		return Credential{}, Resource{}, invalidConfig(c.Origin, errors.New("it is not of the form host[:port][/path]"))
+		return Credential{}, Resource{}, invalidVariable(c.Origin, "it is not of the form host[:port][/path]", nil)
 	}
 	c.Origin.Key = bound.String()
 	return c, bound, nil
+}
+
+// invalidVariable is ErrConfigInvalid for a variable, which no login mends.
+func invalidVariable(at Origin, message string, cause error) error {
+	e := &Error{Stage: StageConfig, Origin: at, Message: message, Err: ErrConfigInvalid}
+	if cause != nil {
+		e.Causes = []error{cause}
+	}
+	return e
 }

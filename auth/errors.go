@@ -65,18 +65,24 @@ type Error struct {
 // Error prints the subject, what happened, whose credential was used, what to
 // do, and the causes.
 func (e *Error) Error() string {
-	var b strings.Builder
-	ownFault := e.Stage == StageConfig || e.Stage == StageHelper
-	if ownFault {
-		b.WriteString(e.Origin.String())
-	} else {
-		b.WriteString(e.Resource.String())
+	subject := e.Resource.String()
+	if e.ownFault() {
+		subject = e.Origin.String()
 	}
-	b.WriteString(": " + e.Message)
+	return redact.Text(subject+": "+e.told(), maxText)
+}
+
+// ownFault tells that it is a file or a helper that has failed.
+func (e *Error) ownFault() bool { return e.Stage == StageConfig || e.Stage == StageHelper }
+
+// told is what Error prints without the subject.
+func (e *Error) told() string {
+	var b strings.Builder
+	b.WriteString(e.Message)
 	if len(e.Codes) > 0 {
 		b.WriteString(" (" + strings.Join(e.Codes, ", ") + ")")
 	}
-	if e.Origin != (Origin{}) && !ownFault {
+	if e.Origin != (Origin{}) && !e.ownFault() {
 		b.WriteString("; the credential was")
 		if e.Username != "" {
 			fmt.Fprintf(&b, " that of %q", e.Username)

@@ -92,8 +92,13 @@ func finding(origin Origin, c Credential, err error) Finding {
 	case len(causesOf(err)) == 0:
 		return Finding{Origin: origin, Outcome: OutcomeNone, Reason: "it has no credential for this host"}
 	}
+	causes := causesOf(err)
+	reason := joinErrors(causes)
 	if e, ok := errors.AsType[*Error](err); ok && e.Origin != (Origin{}) {
 		origin = e.Origin
+		if len(causes) == 1 && causes[0] == error(e) && e.ownFault() {
+			reason = e.told() // the origin is beside it
+		}
 	}
-	return Finding{Origin: origin, Outcome: OutcomeFailed, Reason: joinErrors(causesOf(err)), Err: err}
+	return Finding{Origin: origin, Outcome: OutcomeFailed, Reason: reason, Err: err}
 }

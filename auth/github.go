@@ -31,7 +31,7 @@ func (githubToken) Credential(_ context.Context, r Resource) (Credential, error)
 		Origin: Origin{Kind: "environment", Location: "GITHUB_TOKEN", Key: githubHost},
 	}
 	if err := c.check(); err != nil {
-		return Credential{}, invalidConfig(c.Origin, err)
+		return Credential{}, invalidVariable(c.Origin, "it is no credential", err)
 	}
 	return c, nil
 }

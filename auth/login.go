@@ -145,7 +145,7 @@ func (l *login) check(ctx context.Context, c Credential) (Credential, error) {
 		c.IdentityToken, c.Password = secret, Secret{}
 	}
 	if err := c.check(); err != nil {
-		return c, fmt.Errorf("log in to %s: %w", l.result.Resource, err)
+		return c, fmt.Errorf("%s: %w", l.result.Resource, err)
 	}
 	err := l.ask(ctx, c, l.opts.PreferIdentityToken)
 	switch {
@@ -158,7 +158,7 @@ func (l *login) check(ctx context.Context, c Credential) (Credential, error) {
 	}
 	c = Credential{Username: l.opts.TokenUser, Password: secret}
 	if err := c.check(); err != nil {
-		return c, fmt.Errorf("log in to %s: %w", l.result.Resource, err)
+		return c, fmt.Errorf("%s: %w", l.result.Resource, err)
 	}
 	err = l.ask(ctx, c, l.opts.PreferIdentityToken)
 	return c, advise(err, fmt.Sprintf("the secret was tried as an identity token, and as the password of %q; give another user name if it is a password", c.Username))

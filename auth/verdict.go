@@ -19,6 +19,9 @@ func (x *exchange) verdict(resp *http.Response, body []byte, sig *signature) err
 	switch {
 	case sig != nil && sig.token != nil:
 		e.Message += sig.token.shown()
+		if c.IsZero() {
+			e.Message += ", and there is no credential for it"
+		}
 	case sig != nil:
 	case !c.IsZero():
 		e.Message += ", and what this credential holds does not answer the registry's challenge"

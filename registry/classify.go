@@ -119,7 +119,11 @@ func isConnectionError(err error) bool {
 // client ask about.
 func hintFor(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the host's certificate is signed by an authority that this machine does not know: give its CA file"
+		hint := "the host's certificate is signed by an authority that this machine does not know: give "
+		if host := hostOf(err); host != "" { // which may be a token server or a mirror
+			return hint + "the CA file of " + host
+		}
+		return hint + "its CA file"
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return "the host's certificate is for another name"
@@ -138,6 +142,19 @@ func hintFor(err error) string {
 	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return "the host answers in plain HTTP: configure it as plain HTTP if it is meant to"
+	}
+	return ""
+}
+
+// hostOf is the host that err is about; empty where that is not known.
+func hostOf(err error) string {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		if u, perr := url.Parse(ue.URL); perr == nil {
+			return redact.Text(u.Host, maxMessage)
+		}
+	}
+	if ae, ok := errors.AsType[*auth.Error](err); ok && ae.Stage == auth.StageRegistry {
+		return ae.Resource.APIHost()
 	}
 	return ""
 }

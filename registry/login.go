@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/portolan-oci/portolan/auth"
@@ -66,8 +67,8 @@ func (c *Client) LoginWith(ctx context.Context, store auth.Store, host string, c
 		Sources:             c.credentials,
 	})
 	wrapped := WrapError("log in", Reference{}, c.orCertificate(apiHost(resource.Host), err))
-	if e, ok := errors.AsType[*Error](wrapped); ok && e.Kind == nil && e.StatusCode != 0 {
-		e.Kind = ErrUnavailable // it is a login's: something else than a registry answered
+	if e, ok := errors.AsType[*Error](wrapped); ok && ctx.Err() == nil && noRegistry(err) {
+		e.Kind = ErrUnavailable // it is a login's: nothing, or something else than a registry, answered
 	}
 	if err == nil && resource != asked {
 		done.Warnings = append(done.Warnings, fmt.Sprintf("%s is served at %s, as hosts are configured: the login is for that", asked, resource))
@@ -160,4 +161,15 @@ func (c *Client) certificateOf(entry hostEntry) func() bool {
 		return nil
 	}
 	return entry.identity.shown.Load
+}
+
+// noRegistry tells that a login has not come as far as to a verdict: the host
+// cannot be reached, or what it says is no answer of a registry.
+func noRegistry(err error) bool {
+	e, ok := errors.AsType[*auth.Error](err)
+	switch {
+	case !ok, e.Err != nil, e.Stage == auth.StageConfig, e.Stage == auth.StageHelper:
+		return false
+	}
+	return e.StatusCode != http.StatusTooManyRequests && kindOf(err) == nil
 }

@@ -63,6 +63,9 @@ func (a *app) ask(ctx context.Context, in *os.File, user string) (auth.Credentia
 	if user == "" {
 		fmt.Fprint(a.err, "Username: ")
 		line, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
+		if errors.Is(err, io.EOF) {
+			return auth.Credential{}, usagef("login: no user name was typed")
+		}
 		if err != nil {
 			return auth.Credential{}, err
 		}

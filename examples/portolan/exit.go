@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,8 +97,17 @@ func (a *app) report(err error) int {
 		a.note("%s%s", over, doing(err))
 		return exitUnavailable
 	}
-	a.note("%s", err)
+	a.note("%s%s", err, flagFor(err))
 	return status(err)
+}
+
+// flagFor names the flag where the library's hint cannot. A bare one is for
+// the host of the command line alone, and not for its token server or mirror.
+func flagFor(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return " (--ca-file HOST=FILE)"
+	}
+	return ""
 }
 
 // doing says in the middle of what a command was ended.

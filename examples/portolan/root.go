@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/portolan-oci/portolan/auth"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -96,7 +97,7 @@ func (a *app) command() *cobra.Command {
 	flags.DurationVar(&a.maxAge, "max-age", 0, "trust the cache's tags for this `duration`, as in 10m, before asking the registry again")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this `duration`, whatever is being done (default: never)")
 	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json and certs.d (default: $DOCKER_CONFIG, else ~/.docker)")
-	flags.StringVar(&a.sources, "sources", os.Getenv("PORTOLAN_CREDENTIAL_SOURCES"), "`list` of where to look for credentials, in order (default: $PORTOLAN_CREDENTIAL_SOURCES, else "+sourceNames()+")")
+	flags.StringVar(&a.sources, "sources", os.Getenv("PORTOLAN_CREDENTIAL_SOURCES"), "`list` of where to look for credentials, in order (default: $PORTOLAN_CREDENTIAL_SOURCES, else "+sourceNames()+"; there is also "+string(auth.SourceGitHub)+")")
 	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
 	a.hosts.register(flags)
 	a.files.register(flags)

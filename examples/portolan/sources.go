@@ -83,7 +83,7 @@ func parseSources(list string) ([]auth.Source, error) {
 		s := auth.Source(strings.TrimSpace(name))
 		switch {
 		case s != auth.SourceGitHub && !slices.Contains(allSources(), s):
-			return nil, usagef("--sources: %q is none of %s, and %s", s, sourceNames(), auth.SourceGitHub)
+			return nil, usagef("--sources: %q is none of %s,%s", s, sourceNames(), auth.SourceGitHub)
 		case slices.Contains(sources, s):
 			return nil, usagef("--sources: %s is named twice", s)
 		}

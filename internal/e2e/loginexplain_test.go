@@ -70,7 +70,7 @@ func TestLoginExplain(t *testing.T) {
 			t.Errorf("order of the %s: answers with %+v", by, a)
 		}
 	}
-	u.portolan("login", host, "--explain", "--sources", "docker,nowhere").fails(t, exitUsage, "nowhere", "docker-auth-config")
+	u.portolan("login", host, "--explain", "--sources", "docker,nowhere").fails(t, exitUsage, "nowhere", "docker-auth-config", "github")
 	u.portolan("login", host, "--explain", "--sources", "docker,docker").fails(t, exitUsage, "twice")
 	u.portolan("login", host, "--explain", "--password-stdin").fails(t, exitUsage)
 }
@@ -164,6 +164,7 @@ func TestLoginWithCertificate(t *testing.T) {
 	}
 	u.portolan("login", mutual.host, "--ca-file", ca.file).fails(t, exitUsage, "--password-stdin", "client certificate")
 	u.portolanWith(password, "login", mutual.host, "--ca-file", ca.file, "-u", userName, "--password-stdin").fails(t, exitDenied, "client certificate")
+	u.portolanWith(password, "login", open.host, "--plain-http=false", "-u", userName, "--password-stdin").fails(t, exitUnreachable, "give the CA file of "+open.host, "--ca-file HOST=FILE")
 	other := newAuthority(t)
 	cert, key = other.clientFiles(t)
 	u.portolan("login", mutual.host, "--ca-file", ca.file, "--cert-file", cert, "--key-file", key).fails(t, exitDenied, "certificate")
