@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -115,5 +116,51 @@ func Test41CredentialsOfOneSigner(t *testing.T) {
 				t.Errorf("%s was asked for with %q, want the token of %s", path, got, user)
 			}
 		}
+	}
+}
+
+// One registry that names a token server, or a service, for each project gets
+// for each the token of its own, though credential and scopes are the same.
+func Test41RealmsOfOneRegistry(t *testing.T) {
+	for _, tc := range []struct {
+		name, challenge string
+		asked           func(*http.Request) string
+	}{
+		{"realm", `Bearer realm="%s/token/%s",service="reg"`, func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/token/") }},
+		{"service", `Bearer realm="%s/token",service="%s"`, func(r *http.Request) string { return r.URL.Query().Get("service") }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			var tokens, refused atomic.Int32
+			w.tokens.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				fmt.Fprintf(rw, `{"token":"%s-%d"}`, tc.asked(r), tokens.Add(1))
+			})
+			w.registry.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				project := strings.TrimPrefix(r.URL.Path, "/v2/")
+				if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "+project+"-") {
+					refused.Add(1)
+					rw.Header().Set("WWW-Authenticate", fmt.Sprintf(tc.challenge, w.tokens.URL, project))
+					rw.WriteHeader(http.StatusUnauthorized)
+				}
+			})
+			s := w.signer(t, password("bob", canary))
+			both := []Scope{RepositoryScope("a", "pull"), RepositoryScope("b", "pull")}
+			for round := range 4 {
+				if round == 2 { // what is what is known by now
+					tokens.Store(0)
+					refused.Store(0)
+				}
+				for _, path := range []string{"a", "b"} {
+					resp, err := s.Do(w.request(t, "GET", path, ""), Hint{Resource: w.resource(path), Scopes: both}, send)
+					if err != nil {
+						t.Fatal(err)
+					}
+					resp.Body.Close()
+				}
+			}
+			if tokens.Load() != 0 || refused.Load() != 0 {
+				t.Errorf("%d tokens were asked for again, and %d refused", tokens.Load(), refused.Load())
+			}
+		})
 	}
 }
