@@ -30,6 +30,9 @@ func helperOrphans(t *testing.T, dir string) {
 // or its caller's, even where a process that it has started holds its output
 // open; one that has answered counts, whatever it leaves behind.
 func Test25HelperHangs(t *testing.T) {
+	if helperDefaultTimeout != 30*time.Second || commandGrace > 5*time.Second {
+		t.Errorf("the limits are %s, and %s for children", helperDefaultTimeout, commandGrace)
+	}
 	helperOrphans(t, installHelper(t, "slow", `sleep 60 & echo $! >>"$dir/orphan"; wait`))
 	helperOrphans(t, installHelper(t, "agent", `sleep 60 & echo $! >>"$dir/orphan"; echo '{"Username":"u","Secret":"1"}'`))
 	agents := fileStore(t, `{"credHelpers":{"agent.io":"agent"}}`, nil)

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -203,6 +205,44 @@ func Test52RealmLists(t *testing.T) {
 	}
 	if _, k := w.counts(); k != 0 {
 		t.Errorf("the token server was asked %d times", k)
+	}
+}
+
+// What a token server's address holds is in no error about it.
+func Test55RealmsShowNoSignature(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for name, serve := range map[string]http.HandlerFunc{
+		"nobody there": nil,
+		"broken off":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a redirect": func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "/%zz?sig="+canary, http.StatusFound)
+		},
+		"elsewhere": func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, closed.URL+"/?sig="+canary, http.StatusFound)
+		},
+	} {
+		w := newWorld(t)
+		at := closed.URL
+		if serve != nil {
+			at, w.tokens.Config.Handler = w.tokens.URL, serve
+			w.tokens.Config.ErrorLog = log.New(io.Discard, "", 0)
+		}
+		w.challenge = func() string { return `Bearer realm="` + at + `/token?sig=` + canary + `"` }
+		var lines strings.Builder
+		s := newSigner(t, &SignerOptions{Provider: Static(w.resource(""), password("bob", canary)), Logger: tokensLogger(&lines)})
+		_, err := s.Do(w.request(t, "GET", "a", ""), w.hint("a", "pull"), send)
+		var e *Error
+		if !errors.As(err, &e) || e.Stage != StageToken {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		noCanary(t, name, fmt.Sprintf("%v %+v %#v %s", err, err, err, lines.String()))
+		for _, cause := range e.Causes {
+			for ; cause != nil; cause = errors.Unwrap(cause) {
+				noCanary(t, name+", a cause", fmt.Sprintf("%v %+v %#v", cause, cause, cause))
+			}
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ func (f *tokensFlood) Close() error { return nil }
 // A token's answer is read up to 128 KiB and an error up to 8 KiB, whatever
 // follows, and neither is logged.
 func TestTokenAnswersAreBounded(t *testing.T) {
+	if maxTokenAnswer != 128<<10 || maxErrorBody != 8<<10 {
+		t.Errorf("the limits are %d and %d bytes", maxTokenAnswer, maxErrorBody)
+	}
 	long := `{"token":"` + canary + strings.Repeat("a", maxTokenAnswer-len(canary)-12) + `"}`
 	if len(long) != maxTokenAnswer {
 		t.Fatalf("the longest answer has %d bytes", len(long))
@@ -76,15 +79,17 @@ func TestTokenAnswersAreBounded(t *testing.T) {
 			noCanary(t, "error", fmt.Sprintf("%v %+v %#v", err, err, err))
 		})
 	}
-	// The registry's errors are read no further either.
-	flood := &tokensFlood{prefix: `{"errors":`}
+	// The registry's errors are read no further either, and not logged.
+	flood := &tokensFlood{prefix: `{"errors":"` + canary}
 	req, _ := http.NewRequestWithContext(t.Context(), "GET", tokensRegistry, nil)
-	_, err := newSigner(t, nil).Do(req, Hint{}, func(r *http.Request) (*http.Response, error) {
+	var log strings.Builder
+	_, err := newSigner(t, &SignerOptions{Logger: tokensLogger(&log)}).Do(req, Hint{}, func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 403, Header: http.Header{}, Body: flood, Request: r}, nil
 	})
 	if !errors.Is(err, ErrDenied) || flood.read > maxErrorBody+4<<10 {
 		t.Errorf("%v after %d bytes", err, flood.read)
 	}
+	noCanary(t, "log", log.String())
 }
 
 type tokensRoundTrip func(*http.Request) (*http.Response, error)
@@ -107,6 +112,9 @@ func (h tokensHang) Close() error {
 // A token call ends after 15 s, whatever the server does, or when its context
 // does; both grants of one credential are one call.
 func TestTokenCallsEnd(t *testing.T) {
+	if tokenTimeout != 15*time.Second {
+		t.Errorf("the deadline is %s", tokenTimeout)
+	}
 	hang := func(req *http.Request) io.ReadCloser {
 		h := tokensHang{make(chan struct{})}
 		context.AfterFunc(req.Context(), func() { h.Close() }) // as net/http does

@@ -38,6 +38,17 @@ func Test41TokensOfOneSigner(t *testing.T) {
 			t.Errorf("%s: the token is found", name)
 		}
 	}
+	ones := map[fingerprint]Credential{}
+	for _, secret := range []string{"x", "y"} {
+		for _, user := range []string{"", "bob"} {
+			for _, c := range []Credential{password(user, secret), {Username: user, IdentityToken: NewSecret(secret)}, {Username: user, RegistryToken: NewSecret(secret)}} {
+				ones[s.fingerprint(c)] = c
+			}
+		}
+	}
+	if len(ones) != 12 {
+		t.Errorf("12 credentials have %d fingerprints", len(ones))
+	}
 	if text := fmt.Sprintf("%x", key.who); strings.Contains(text, fmt.Sprintf("%x", "bob")) {
 		t.Error("the fingerprint shows the user")
 	}

@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Signers of one family share connections, and neither tokens nor credentials
@@ -68,6 +70,19 @@ func Test41Identities(t *testing.T) {
 	}
 }
 
+// What signers hold is each one's own, and no variable of the package.
+func Test41NothingIsThePackages(t *testing.T) {
+	first := newSigner(t, nil)
+	signers := []*Signer{first, newSigner(t, nil), first.With(nil), first.With(NewMemoryStore())}
+	for i, a := range signers {
+		for _, b := range signers[:i] {
+			if a.tokens == b.tokens || a.schemes == b.schemes || a.lookups == b.lookups || a.fetches == b.fetches || a.key == b.key {
+				t.Errorf("signer %d shares something", i)
+			}
+		}
+	}
+}
+
 // Two registries that name one token server, by one service, get a token each,
 // though credential and repository are the same.
 func Test41TokensOfTwoRegistries(t *testing.T) {
@@ -104,6 +119,28 @@ func Test41CredentialsOfOneSigner(t *testing.T) {
 	})
 	s := newSigner(t, &SignerOptions{Provider: Chain(Static(w.resource("a"), password("alice", canary)), Static(w.resource("b"), password("bob", canary)))})
 	both := []Scope{RepositoryScope("a", "pull"), RepositoryScope("b", "pull")}
+	w.challenge = func() string { return `Bearer realm="` + w.tokens.URL + `/token",service="reg"` }
+	var wg sync.WaitGroup
+	ahead := w.tokens.Config.Handler
+	var arrived sync.WaitGroup
+	arrived.Add(2)
+	w.tokens.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		arrived.Done()
+		arrived.Wait() // at the same time, too
+		ahead.ServeHTTP(rw, r)
+	})
+	for _, path := range []string{"a", "b"} {
+		req := w.request(t, "GET", path, "").WithContext(tokensSoon(t))
+		wg.Go(func() {
+			resp, err := s.Do(req, Hint{Resource: w.resource(path), Scopes: both}, send)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp.Body.Close()
+		})
+	}
+	wg.Wait()
 	for range 2 {
 		for path, user := range map[string]string{"a": "alice", "b": "bob"} {
 			resp, err := s.Do(w.request(t, "GET", path, ""), Hint{Resource: w.resource(path), Scopes: both}, send)
@@ -116,4 +153,56 @@ func Test41CredentialsOfOneSigner(t *testing.T) {
 			}
 		}
 	}
+}
+
+// One registry that names a token server, or a service, for each project gets
+// for each the token of its own, though credential and scopes are the same.
+func Test41RealmsOfOneRegistry(t *testing.T) {
+	for _, tc := range []struct {
+		name, challenge string
+		asked           func(*http.Request) string
+	}{
+		{"realm", `Bearer realm="%s/token/%s",service="reg"`, func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/token/") }},
+		{"service", `Bearer realm="%s/token",service="%s"`, func(r *http.Request) string { return r.URL.Query().Get("service") }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			var tokens, refused atomic.Int32
+			w.tokens.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				fmt.Fprintf(rw, `{"token":"%s-%d"}`, tc.asked(r), tokens.Add(1))
+			})
+			w.registry.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				project := strings.TrimPrefix(r.URL.Path, "/v2/")
+				if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "+project+"-") {
+					refused.Add(1)
+					rw.Header().Set("WWW-Authenticate", fmt.Sprintf(tc.challenge, w.tokens.URL, project))
+					rw.WriteHeader(http.StatusUnauthorized)
+				}
+			})
+			s := w.signer(t, password("bob", canary))
+			both := []Scope{RepositoryScope("a", "pull"), RepositoryScope("b", "pull")}
+			for round := range 4 {
+				if round == 2 { // what is what is known by now
+					tokens.Store(0)
+					refused.Store(0)
+				}
+				for _, path := range []string{"a", "b"} {
+					resp, err := s.Do(w.request(t, "GET", path, ""), Hint{Resource: w.resource(path), Scopes: both}, send)
+					if err != nil {
+						t.Fatal(err)
+					}
+					resp.Body.Close()
+				}
+			}
+			if tokens.Load() != 0 || refused.Load() != 0 {
+				t.Errorf("%d tokens were asked for again, and %d refused", tokens.Load(), refused.Load())
+			}
+		})
+	}
+}
+
+func tokensSoon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -116,8 +116,16 @@ func Test54UploadsElsewhere(t *testing.T) {
 func Test54UploadsWhereTheyMayNotGo(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something arrived") }))
 	defer elsewhere.Close()
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something arrived by HTTPS") }))
+	defer secure.Close()
+	down := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, elsewhere.URL+"/upload", http.StatusTemporaryRedirect)
+	}))
+	defer down.Close()
 	for name, location := range map[string]string{
 		"plain HTTP":        elsewhere.URL + "/upload",
+		"plain by detour":   down.URL + "/upload",
+		"user there":        strings.Replace(secure.URL, "://", "://me:secret@", 1) + "/upload",
 		"metadata service":  "https://169.254.169.254/upload",
 		"file":              "file:///etc/passwd",
 		"user":              "https://me:secret@example.com/upload",
@@ -137,7 +145,7 @@ func Test54UploadsWhereTheyMayNotGo(t *testing.T) {
 			defer s.Close()
 			client, err := registry.NewClient(&registry.Options{Hosts: func(string) (registry.HostConfig, error) {
 				return registry.HostConfig{TLS: &registry.TLS{Roots: []*x509.Certificate{s.Certificate()}}}, nil
-			}})
+			}, Retry: registry.Retry{Attempts: 1}})
 			if err != nil {
 				t.Fatal(err)
 			}

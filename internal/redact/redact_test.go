@@ -16,14 +16,15 @@ import (
 
 func TestURL(t *testing.T) {
 	for in, want := range map[string]string{
-		"https://r.example/v2/a/tags/list?n=10&last=1.0.0":             "https://r.example/v2/a/tags/list?n=10&last=1.0.0",
-		"https://u:canary@r.example/v2/":                               "https://r.example/v2/",
-		"https://s3.example/b?X-Amz-Signature=canary&digest=sha256:aa": "https://s3.example/b?X-Amz-Signature=REDACTED&digest=sha256:aa",
-		"https://s3.example/b?sc%6Fpe=a&s%69g=canary":                  "https://s3.example/b?sc%6Fpe=a&s%69g=REDACTED",
-		"https://r.example/v2/#access_token=canary":                    "https://r.example/v2/",
-		"https://s3.example/b?digest=a;sig=canary":                     "https://s3.example/b?digest=REDACTED",
-		"https://s3.example/b?scope=a%26sig=canary&n=%zz":              "https://s3.example/b?scope=REDACTED&n=REDACTED",
-		"https://r.example/t?scope=repository:a/b:pull,push&from=a/b":  "https://r.example/t?scope=repository:a/b:pull,push&from=a/b",
+		"https://r.example/v2/a/tags/list?n=10&last=1.0.0":                   "https://r.example/v2/a/tags/list?n=10&last=1.0.0",
+		"https://u:canary@r.example/v2/":                                     "https://r.example/v2/",
+		"https://s3.example/b?X-Amz-Signature=canary&digest=sha256:aa":       "https://s3.example/b?X-Amz-Signature=REDACTED&digest=sha256:aa",
+		"https://s3.example/b?sc%6Fpe=a&s%69g=canary":                        "https://s3.example/b?sc%6Fpe=a&s%69g=REDACTED",
+		"https://r.example/v2/#access_token=canary":                          "https://r.example/v2/",
+		"https://s3.example/b?digest=a;sig=canary":                           "https://s3.example/b?digest=REDACTED",
+		"https://s3.example/b?scope=a%26sig=canary&n=%zz":                    "https://s3.example/b?scope=REDACTED&n=REDACTED",
+		"https://r.example/t?scope=repository:a/b:pull,push&from=a/b":        "https://r.example/t?scope=repository:a/b:pull,push&from=a/b",
+		"https://r.example/t?service=r.example&mount=sha256:aa&ns=r.example": "https://r.example/t?service=r.example&mount=sha256:aa&ns=r.example",
 	} {
 		u, err := url.Parse(in)
 		if err != nil {
