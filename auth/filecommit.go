@@ -36,8 +36,8 @@ func (f *FileStore) newMode(info fs.FileInfo, secret bool) (fs.FileMode, error) 
 
 // commit replaces target, which was last seen with the content before, and
 // nil where there was none. It is not done where another program has been
-// faster: what that wrote is back in its place then.
-func (f *FileStore) commit(file *atomicfile.File, target string, before []byte) (done bool, err error) {
+// faster: what that wrote is back in its place then. content is that of file.
+func (f *FileStore) commit(file *atomicfile.File, target string, content, before []byte) (done bool, err error) {
 	if before == nil {
 		// Unlike a rename, a link never takes the place of another file.
 		switch err := os.Link(file.Name(), target); {
@@ -54,10 +54,28 @@ func (f *FileStore) commit(file *atomicfile.File, target string, before []byte) 
 	case err != nil:
 		return true, file.Commit() // a system that cannot exchange files
 	}
-	if old, _, err := snapshot(file.Name()); err == nil && bytes.Equal(old, before) {
+	old, _, err := snapshot(file.Name())
+	if err == nil && bytes.Equal(old, before) {
 		return true, nil
 	}
-	return false, f.swap(file.Name(), target)
+	return false, f.giveBack(file.Name(), target, content, old)
+}
+
+// giveBack puts taken, which is in the file name and which another program had
+// written, back in the place of ours. What comes out instead of ours is newer
+// still, and goes back in turn.
+func (f *FileStore) giveBack(name, target string, ours, taken []byte) error {
+	for range maxWriteAttempts {
+		if err := f.swap(name, target); err != nil {
+			return err
+		}
+		out, _, err := snapshot(name)
+		if err != nil || bytes.Equal(out, ours) {
+			return err
+		}
+		ours, taken = taken, out
+	}
+	return errors.New("another program keeps changing it; try again")
 }
 
 // removeLeftovers removes what writers that were killed have left. It is

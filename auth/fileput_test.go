@@ -305,6 +305,33 @@ func Test20WithoutExchange(t *testing.T) {
 	}
 }
 
+// Test20UnlockedWritersBetween: what comes while the write of another program
+// is given back its place is newer than that, and stays.
+func Test20UnlockedWritersBetween(t *testing.T) {
+	for _, writers := range []int{1, 2, 3} {
+		f := fileStore(t, auths("a.io", "u:0"), plaintext)
+		times := 0
+		write := func() {
+			if times++; times <= writers {
+				filesReplace(t, f.Path(), auths("a.io", fmt.Sprint("u:", times)))
+			}
+		}
+		swap := f.swap
+		f.swap = func(a, b string) error {
+			write()
+			return swap(a, b)
+		}
+		if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "new")); err != nil {
+			t.Fatal(err)
+		}
+		filesAsk{"a.io", fmt.Sprint(writers)}.put(t, f)
+		filesAsk{"r.io", "new"}.put(t, f)
+		if left := filesLeft(t, f); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	}
+}
+
 // Test20UndoneLogout: a logout that somebody undoes is made again too.
 func Test20UndoneLogout(t *testing.T) {
 	start := auths("a.io", "u:1", "r.io", "u:old")

@@ -183,7 +183,8 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 	}
 	defer file.Close()
 	moment(f.afterCreate)
-	if _, err := file.Write(cfg.encode()); err != nil {
+	content := cfg.encode()
+	if _, err := file.Write(content); err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	keepOwner(file.File, info)
@@ -196,7 +197,7 @@ func (f *FileStore) replace(target string, secret bool, change func(*config) (bo
 		return false, edit{}, nil
 	}
 	moment(f.beforeCommit)
-	if done, err = f.commit(file, target, before); err != nil {
+	if done, err = f.commit(file, target, content, before); err != nil {
 		return false, edit{}, f.writeError(err)
 	}
 	if done {
