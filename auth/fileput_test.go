@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -348,6 +349,34 @@ func Test20UndoneLogout(t *testing.T) {
 	}
 	filesAsk{"r.io", ""}.put(t, f)
 	filesAsk{"a.io", "1"}.put(t, f)
+}
+
+// Test20StillAtLast: a machine that is busy stretches each attempt, so that a
+// program that writes all the time disturbs many in a row.
+func Test20StillAtLast(t *testing.T) {
+	f := fileStore(t, auths("a.io", "u:0"), plaintext)
+	times := 0
+	f.beforeCompare = func() {
+		if times++; times <= 150 {
+			filesReplace(t, f.Path(), auths("a.io", fmt.Sprint("u:", times)))
+		}
+	}
+	if _, err := f.Put(t.Context(), Resource{Host: "r.io"}, password("u", "new")); err != nil {
+		t.Fatal(err)
+	}
+	filesAsk{"a.io", "150"}.put(t, f)
+	filesAsk{"r.io", "new"}.put(t, f)
+	times = 0
+	ctx, cancel := context.WithCancel(t.Context())
+	f.beforeCompare = func() {
+		if times++; times == 3 {
+			cancel()
+		}
+		filesReplace(t, f.Path(), auths("a.io", fmt.Sprint("u:", times)))
+	}
+	if _, err := f.Put(ctx, Resource{Host: "s.io"}, password("u", "new")); !errors.Is(err, context.Canceled) || times != 3 {
+		t.Errorf("after %d attempts: %v", times, err)
+	}
 }
 
 // Test20NeverStill: a program that never stops is an error in the end, and
