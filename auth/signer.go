@@ -50,8 +50,9 @@ type SignerOptions struct {
 	// all of them for pulling alone.
 	RetryAnonymous bool
 	// AllowPlaintext tells whether credentials may travel over plain HTTP to a
-	// host[:port], where port 80 is left out; nil allows none. Loopback (localhost, 127.0.0.0/8, ::1) is
-	// always allowed.
+	// host[:port], where port 80 is left out; nil allows none. Loopback
+	// (localhost, 127.0.0.0/8, ::1) is always allowed. It may be called
+	// concurrently.
 	AllowPlaintext func(host string) bool
 	// UserAgent is sent to token servers; empty is Go's own.
 	UserAgent string
