@@ -103,24 +103,6 @@ func Test58CertDirDanglingLink(t *testing.T) {
 	}
 }
 
-func Test58CertDirsThatMayNotBeRead(t *testing.T) {
-	dir := t.TempDir()
-	hostsWrite(t, "", dir, "r.example", "x")
-	if err := os.Chmod(dir, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Chmod(dir, 0o755) })
-	if _, err := os.ReadDir(dir); err == nil {
-		t.Skip("this user may read everything")
-	}
-	if _, err := registry.DockerCerts(dir)("r.example"); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
-		t.Errorf("docker: %v, want an error that names the directory", err)
-	}
-	if _, err := registry.ContainersCerts(dir)("r.example"); err != nil {
-		t.Errorf("containers: %v", err)
-	}
-}
-
 // Test58CertDirsStayInside: hosts are also what redirects name.
 func Test58CertDirsStayInside(t *testing.T) {
 	dir := t.TempDir()
