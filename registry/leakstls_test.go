@@ -20,8 +20,9 @@ import (
 	"github.com/portolan-oci/portolan/registry"
 )
 
-// leaksNames is a network behind a proxy in which r.example is a registry,
-// auth.example its token server and blobs.example its storage. It writes down
+// leaksNames is a network behind a proxy in which r.example and s.example are
+// registries, auth.example and others.example their token servers and
+// blobs.example their storage. It writes down
 // which certificate of a client was shown under which server name.
 type leaksNames struct {
 	proxy  *url.URL
@@ -35,12 +36,13 @@ func newLeaksNames(t *testing.T, content []byte) *leaksNames {
 	n := &leaksNames{shown: map[string]string{}}
 	n.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
-		case req.Host == "auth.example":
+		case req.Host == "auth.example" || req.Host == "others.example":
 			io.WriteString(w, `{"token":"t"}`)
 		case req.Host == "blobs.example":
 			w.Write(content)
 		case req.Header.Get("Authorization") == "":
-			w.Header().Set("WWW-Authenticate", `Bearer realm="https://auth.example/token"`)
+			realm := map[string]string{"r.example": "auth.example", "s.example": "others.example"}[req.Host]
+			w.Header().Set("WWW-Authenticate", `Bearer realm="https://`+realm+`/token"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		default:
 			http.Redirect(w, req, "https://blobs.example/b", http.StatusTemporaryRedirect)
@@ -82,7 +84,12 @@ func (n *leaksNames) client(t *testing.T, options *registry.Options, config func
 
 func (n *leaksNames) fetch(t *testing.T, client *registry.Client, content []byte) error {
 	t.Helper()
-	repo, err := client.Repository(registry.Reference{Host: "r.example", Repository: "team/app"})
+	return n.fetchFrom(t, "r.example", client, content)
+}
+
+func (n *leaksNames) fetchFrom(t *testing.T, host string, client *registry.Client, content []byte) error {
+	t.Helper()
+	repo, err := client.Repository(registry.Reference{Host: host, Repository: "team/app"})
 	if err != nil {
 		t.Fatal(err)
 	}
