@@ -83,7 +83,7 @@ func (s leaksServers) tokenTransport(func(context.Context, string, string, sysca
 // Whatever a registry, a token server, a helper and a file say, in errors and
 // in the log there is no secret of theirs and none that they were sent.
 //
-//fuzztime 1500x
+//ci:fuzztime 1500x
 func Fuzz57NothingIsShown(f *testing.F) {
 	bearer := `Bearer realm="REALM",service="s",scope="repository:a:pull"`
 	f.Add(401, 200, bearer, "k={}", "", `{"errors":[{"code":"{}","message":"{}"}]}`, `{"token":"{}","refresh_token":"{}"}`, "/x?sig={}", "auth", "me:{}", "", 0)
