@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -136,10 +137,28 @@ func Static(r Resource, c Credential) Provider {
 	if c.Origin == (Origin{}) {
 		c.Origin = Origin{Kind: "static", Key: r.String()}
 	}
-	return ProviderFunc(func(_ context.Context, asked Resource) (Credential, error) {
-		if r.Host == "" || !r.covers(asked) {
-			return Credential{}, ErrNoCredential
-		}
-		return c, nil
-	})
+	return static{r, c}
+}
+
+type static struct {
+	resource   Resource
+	credential Credential
+}
+
+// Credential implements Provider.
+func (s static) Credential(_ context.Context, asked Resource) (Credential, error) {
+	if s.resource.Host == "" || !s.resource.covers(asked) {
+		return Credential{}, ErrNoCredential
+	}
+	return s.credential, nil
+}
+
+// Explain implements Explainer.
+func (s static) Explain(ctx context.Context, asked Resource) []Finding {
+	c, err := s.Credential(ctx, asked)
+	f := finding(Origin{Kind: s.credential.Origin.Kind, Location: s.credential.Origin.Location}, c, err)
+	if f.Outcome == OutcomeNone {
+		f.Reason = "its credential is for " + cmp.Or(s.resource.String(), "no host")
+	}
+	return []Finding{f}
 }
