@@ -39,7 +39,7 @@ func TestNoIdentity(t *testing.T) {
 	t.Run("left out", func(t *testing.T) {
 		a := newAzure(t)
 		opts := a.options()
-		opts.NoManagedIdentity = true
+		opts.NoMetadata = true
 		t.Setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:41741/msi/token")
 		if _, err := a.provider(opts).Credential(t.Context(), r); !errors.Is(err, auth.ErrNoCredential) || len(a.hosts) > 0 {
 			t.Errorf("%v, connections to %q", err, a.hosts)
