@@ -102,7 +102,7 @@ func (c call) once(ctx context.Context, of peer) (answer, error) {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := (&http.Client{Transport: of.over, CheckRedirect: stay}).Do(req.WithContext(ctx))
 	if err != nil {
-		return answer{}, bare(err)
+		return answer{}, withoutURL(err)
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, header: resp.Header}
@@ -115,7 +115,7 @@ func (c call) once(ctx context.Context, of peer) (answer, error) {
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return answer{}, bare(err)
+		return answer{}, withoutURL(err)
 	case len(a.body) > maxAnswer:
 		return answer{}, fmt.Errorf("%w %d bytes", errTooLong, maxAnswer)
 	}

@@ -69,6 +69,29 @@ func TestNewKeepsTokens(t *testing.T) {
 	w.wantNoSecret(p)
 }
 
+// A host with the port of HTTPS is the same one, and no other host comes near
+// what is kept.
+func TestNewKeepsTokensPerHost(t *testing.T) {
+	w := newWorld(t)
+	w.useKeys()
+	p := w.open()
+	for _, host := range []string{privateHost, privateHost + ":443"} {
+		if _, err := w.ask(p, host); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wantCalls(getToken)
+	for _, host := range evilHosts {
+		if _, err := w.ask(p, host); err != notOurs {
+			t.Errorf("%q: error %v", host, err)
+		}
+		if _, err := p.(auth.Renewer).Renew(t.Context(), auth.Resource{Host: host}, auth.Credential{}); err != notOurs {
+			t.Errorf("%q, renewed: error %v", host, err)
+		}
+	}
+	w.wantCalls()
+}
+
 // Options that cannot be used are refused, without a word of what is in them.
 func TestOptionsAreChecked(t *testing.T) {
 	for name, tc := range map[string]struct {
