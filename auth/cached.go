@@ -20,7 +20,7 @@ type CacheOptions struct {
 // ask for all that want the same at the same time. A credential that says when
 // it expires is asked for anew before that: when a fifth of the time that was
 // left is left, at most 30 s. Where p fails then, the credential is used to
-// its end.
+// its end. The provider that Cached returns is a Renewer and an Explainer.
 //
 // A Signer keeps answers itself and needs no Cached around its provider. It is
 // for providers in a chain that are dear to ask, and for those that several

@@ -128,6 +128,20 @@ func Test29CachedRejected(t *testing.T) {
 	}
 }
 
+// What Cached returns renews and explains, whatever it is around.
+func TestCachedIsRenewerAndExplainer(t *testing.T) {
+	p, err := Cached(ProviderFunc(func(context.Context, Resource) (Credential, error) { return named("a"), nil }), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.(Renewer); !ok {
+		t.Error("it is no Renewer")
+	}
+	if _, ok := p.(Explainer); !ok {
+		t.Error("it is no Explainer")
+	}
+}
+
 func TestCachedRefuses(t *testing.T) {
 	for name, open := range map[string]func() (Provider, error){
 		"no provider":    func() (Provider, error) { return Cached(nil, nil) },

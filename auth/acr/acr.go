@@ -12,36 +12,31 @@ import (
 )
 
 // Options change where New finds an identity. The zero value is Azure's own
-// environment. Nothing is read before a credential is asked for, and the
-// environment is read again each time.
+// environment. Nothing is read before a credential is asked for, and files and
+// environment are read again each time.
 type Options struct {
 	// TenantID, ClientID and ClientSecret are used in place of the variables
 	// AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET.
 	TenantID, ClientID string
 	ClientSecret       auth.Secret
 	// FederatedTokenFile is used in place of AZURE_FEDERATED_TOKEN_FILE: a file
-	// with a token of the platform, which is read at each use. Platforms
-	// replace it.
+	// with a token of the platform, which the platform replaces.
 	FederatedTokenFile string
 	// AuthorityHost is used in place of AZURE_AUTHORITY_HOST: where Entra ID
 	// answers, such as https://login.microsoftonline.com/. Without either, the
 	// registry's domain says which cloud that is.
 	AuthorityHost string
-	// NoManagedIdentity leaves the identity of the machine out: a controller
-	// that works for others does not lend it to them.
-	NoManagedIdentity bool
+	// NoMetadata leaves the identity of the machine out, that of App Service and
+	// Container Apps and that of the virtual machine: a controller that works
+	// for others does not lend it to them.
+	NoMetadata bool
 	// Transport carries the requests to Entra ID and to the registry. nil is
 	// one with Go's defaults, which uses the proxy of the environment.
 	Transport http.RoundTripper
-	// MetadataTransport carries the requests to the machine's own endpoints
-	// for managed identities. nil is one without a proxy.
+	// MetadataTransport carries the requests to the machine's own endpoints:
+	// that of App Service and Container Apps, and the metadata service. nil is
+	// one without a proxy.
 	MetadataTransport http.RoundTripper
-}
-
-// provider finds the credential for one host, without keeping it.
-type provider struct {
-	opts    Options
-	sources []source
 }
 
 // New returns a provider for the login servers of Azure Container Registry:
@@ -89,10 +84,16 @@ func newProvider(opts *Options) (*provider, error) {
 		p.opts.MetadataTransport = newMetadataTransport()
 	}
 	p.sources = []source{&secretSource{p}, &workloadSource{p}}
-	if !p.opts.NoManagedIdentity {
+	if !p.opts.NoMetadata {
 		p.sources = append(p.sources, &appServiceSource{p}, &machineSource{provider: p, now: time.Now})
 	}
 	return p, nil
+}
+
+// provider finds the credential for one host, without keeping it.
+type provider struct {
+	opts    Options
+	sources []source
 }
 
 // perHost keeps one credential for all repositories of a registry, and lets
@@ -117,10 +118,7 @@ func (p *perHost) Renew(ctx context.Context, r auth.Resource, rejected auth.Cred
 	if why != "" {
 		return auth.Credential{}, absent(why)
 	}
-	if k, ok := p.kept.(auth.Renewer); ok {
-		return k.Renew(ctx, auth.Resource{Host: name}, rejected)
-	}
-	return p.kept.Credential(ctx, auth.Resource{Host: name})
+	return p.kept.(auth.Renewer).Renew(ctx, auth.Resource{Host: name}, rejected)
 }
 
 // Credential asks the first identity that is configured.
@@ -159,7 +157,8 @@ func (p *provider) Explain(ctx context.Context, r auth.Resource) []auth.Finding 
 	for _, s := range p.sources {
 		f := auth.Finding{Origin: s.origin(), Outcome: auth.OutcomeShadowed, Reason: "an identity before it is configured, and fails"}
 		if !failed {
-			f = findingOf(f.Origin, func() (auth.Credential, error) { return p.ask(ctx, s, r.Host, name, in) })
+			c, err := p.ask(ctx, s, r.Host, name, in)
+			f = findingOf(f.Origin, c, err)
 		}
 		failed = failed || f.Outcome == auth.OutcomeFailed
 		findings = append(findings, f)
@@ -167,8 +166,7 @@ func (p *provider) Explain(ctx context.Context, r auth.Resource) []auth.Finding 
 	return findings
 }
 
-func findingOf(origin auth.Origin, ask func() (auth.Credential, error)) auth.Finding {
-	c, err := ask()
+func findingOf(origin auth.Origin, c auth.Credential, err error) auth.Finding {
 	why, none := errors.AsType[absent](err)
 	switch {
 	case none:

@@ -111,11 +111,6 @@ func TestNotMine(t *testing.T) {
 	}
 }
 
-// TestNoIdentity shows that a machine without an identity has no credential,
-// and that it is not looked for again and again.
-// silent is a network that swallows what is sent.
-// TestOrder shows that a configured identity that fails does not make room
-// for another, and that all of them are explained.
 // TestKept shows how long a credential is used, that a rotated token file is
 // read again, and that many who ask at once cause one exchange.
 func TestKept(t *testing.T) {
@@ -154,15 +149,6 @@ func TestKept(t *testing.T) {
 		t.Errorf("a token with a senseless end expires in %s, %v", time.Until(short.Expires), err)
 	}
 }
-
-// TestThrottled shows that a throttled endpoint is asked again soon, or that
-// the caller is told how long to wait.
-// TestMalformed shows that an answer of another shape is an error that shows
-// nothing of it.
-// TestRedirect shows that no token follows a redirect.
-// TestRefused shows what is told when the registry does not let the identity
-// in.
-// checkSecrets looks for what must not be shown in every way of printing v.
 
 // TestSigner shows the APIs of two registries behind their token services:
 // each sees the refresh token that is its own.

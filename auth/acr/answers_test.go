@@ -14,6 +14,8 @@ import (
 	"github.com/portolan-oci/portolan/auth"
 )
 
+// TestThrottled shows that a throttled endpoint is asked again soon, or that
+// the caller is told how long to wait.
 func TestThrottled(t *testing.T) {
 	for _, tc := range []struct {
 		name, what, after string
@@ -56,6 +58,8 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
+// TestMalformed shows that an answer of another shape is an error that shows
+// nothing of it.
 func TestMalformed(t *testing.T) {
 	for name, answer := range map[string]string{
 		"nothing": "", "HTML": "<html>canary", "null": "null", "a list": "[]", "no token": `{"error":"canary"}`, "a number": `{"access_token":7,"refresh_token":7}`,
@@ -85,6 +89,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// TestRedirect shows that no token follows a redirect.
 func TestRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, what := range []string{"entra", "exchange", "machine", "app"} {
@@ -111,6 +116,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// TestRefused shows what is told when the registry does not let the identity
+// in.
 func TestRefused(t *testing.T) {
 	a := newAzure(t)
 	a.clientSecret()
@@ -167,6 +174,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// checkSecrets looks for what must not be shown in every way of printing v.
 func checkSecrets(t *testing.T, v any) {
 	t.Helper()
 	text := fmt.Sprintf("%v %+v %#v %s", v, v, v, v)

@@ -11,7 +11,7 @@ import (
 // Who would answer for a host, and why nobody does for one that only looks
 // like a registry of Azure. Nothing is asked over the network for it.
 func Example() {
-	azure, err := acr.New(&acr.Options{NoManagedIdentity: true})
+	azure, err := acr.New(&acr.Options{NoMetadata: true})
 	if err != nil {
 		fmt.Println(err)
 		return

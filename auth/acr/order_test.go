@@ -11,6 +11,8 @@ import (
 	"github.com/portolan-oci/portolan/auth"
 )
 
+// TestNoIdentity shows that a machine without an identity has no credential,
+// and that it is not looked for again and again.
 func TestNoIdentity(t *testing.T) {
 	r := auth.Resource{Host: registry}
 	t.Run("no identity is assigned", func(t *testing.T) {
@@ -39,7 +41,7 @@ func TestNoIdentity(t *testing.T) {
 	t.Run("left out", func(t *testing.T) {
 		a := newAzure(t)
 		opts := a.options()
-		opts.NoManagedIdentity = true
+		opts.NoMetadata = true
 		t.Setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:41741/msi/token")
 		if _, err := a.provider(opts).Credential(t.Context(), r); !errors.Is(err, auth.ErrNoCredential) || len(a.hosts) > 0 {
 			t.Errorf("%v, connections to %q", err, a.hosts)
@@ -75,6 +77,7 @@ func TestNoIdentity(t *testing.T) {
 	})
 }
 
+// silent is a network that swallows what is sent.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -82,6 +85,8 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
+// TestOrder shows that a configured identity that fails does not make room
+// for another, and that all of them are explained.
 func TestOrder(t *testing.T) {
 	r := auth.Resource{Host: registry}
 	for _, tc := range []struct {

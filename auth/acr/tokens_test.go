@@ -38,6 +38,8 @@ func (a *azure) accessToken() string {
 	})
 }
 
+// federatedToken writes what the platform projects, for the workload identity
+// of the environment.
 func (a *azure) federatedToken(jti string) {
 	a.t.Helper()
 	file := os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
@@ -76,6 +78,8 @@ func sign(key *rsa.PrivateKey, claims map[string]any) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// verify returns the claims of a token that key has signed and that has not
+// ended, and nil for any other.
 func verify(key *rsa.PublicKey, token string) map[string]any {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

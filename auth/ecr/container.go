@@ -30,7 +30,7 @@ func (p *provider) fromContainer() source {
 	s := source{name: "container"}
 	relative, full := p.getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), p.getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
 	if relative == "" && full == "" {
-		s.absent = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI are not set"
+		s.why = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI are not set"
 		return s
 	}
 	where := full
@@ -57,11 +57,11 @@ func (p *provider) askContainer(ctx context.Context, name string, u *url.URL) (i
 			return identity{}, misconfigured(name, "the token for its credentials cannot be read: "+err.Error(), "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 		}
 	}
-	client, attempts := p.local, localAttempts
+	of := p.machine()
 	if u.Scheme == "https" {
-		client, attempts = p.aws, awsAttempts
+		of = p.aws()
 	}
-	answer, err := p.send(ctx, client, attempts, func() (*http.Request, error) {
+	ask := call(func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 		if err != nil {
 			return nil, err
@@ -72,6 +72,7 @@ func (p *provider) askContainer(ctx context.Context, name string, u *url.URL) (i
 		}
 		return req, nil
 	})
+	answer, err := ask.do(ctx, of)
 	if err != nil {
 		return identity{}, failed(ctx, "asking for the container's credentials failed", auth.Origin{}, err)
 	}

@@ -33,7 +33,7 @@
 // Keys of a role are kept until five minutes before their end. Tokens and keys
 // travel over HTTPS, through no redirect; plain HTTP is for the container's
 // and the instance's own endpoints, at loopback and at the link-local addresses
-// that AWS documents, and is held to them when the connection is made. No error
+// that AWS documents, and is held to them. No error
 // repeats what AWS says beyond its error code.
 //
 // The protocols are AWS Signature Version 4 (IAM user guide), the AWS JSON 1.1

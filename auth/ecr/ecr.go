@@ -3,6 +3,7 @@ package ecr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -10,113 +11,156 @@ import (
 	"github.com/portolan-oci/portolan/auth"
 )
 
-// Options say where the AWS identity comes from and how AWS is reached. The
-// zero value is what AWS's own tools do in the same environment.
+// Options change where New finds an identity. The zero value is AWS's own
+// environment. Nothing is read before a credential is asked for, and files and
+// environment are read again each time.
 type Options struct {
-	// Profile names a profile of the shared files, which then goes before
-	// keys and web identities of the environment. Empty: AWS_PROFILE, then
-	// AWS_DEFAULT_PROFILE, then "default", after them.
+	// Profile is used in place of AWS_PROFILE and AWS_DEFAULT_PROFILE: the name
+	// of a profile of the shared files. Unlike one of theirs it goes before the
+	// keys and the web identity of the environment.
 	Profile string
-	// Region is the one whose STS is asked, "eu-west-1". Empty: AWS_REGION,
-	// then AWS_DEFAULT_REGION, then the profile's, then that of the registry.
-	// The region of the registry itself is always read from its host.
+	// Region is used in place of AWS_REGION and AWS_DEFAULT_REGION: the one
+	// whose STS is asked, such as eu-west-1. Without any, it is the profile's,
+	// then that of the registry. The region of the registry itself is always
+	// read from its host.
 	Region string
-	// Endpoint is the https:// URL of the API of the private registries, such
-	// as the DNS name of a VPC endpoint. Empty: AWS_ENDPOINT_URL_ECR, then
-	// AWS_ENDPOINT_URL, then Amazon's for the registry's host. The public
-	// registry's is taken from AWS_ENDPOINT_URL_ECR_PUBLIC and
-	// AWS_ENDPOINT_URL alone.
+	// Endpoint is used in place of AWS_ENDPOINT_URL_ECR and AWS_ENDPOINT_URL:
+	// the https address of the API of the private registries, such as the DNS
+	// name of a VPC endpoint. Without any, it is Amazon's for the registry's
+	// host. The public registry's is taken from AWS_ENDPOINT_URL_ECR_PUBLIC
+	// and AWS_ENDPOINT_URL alone.
 	Endpoint string
-	// STSEndpoint is the https:// URL of STS. Empty: AWS_ENDPOINT_URL_STS,
-	// then AWS_ENDPOINT_URL, then Amazon's for the region.
+	// STSEndpoint is used in place of AWS_ENDPOINT_URL_STS and
+	// AWS_ENDPOINT_URL: the https address of STS. Without any, it is Amazon's
+	// for the region.
 	STSEndpoint string
-	// HTTPClient reaches ECR, STS and https:// container endpoints. Nil: one
-	// with the system's roots and the proxies of the process's environment.
-	// It is copied, and its copy keeps no cookies and follows no redirects.
-	// Credential endpoints of the machine itself are never asked through it.
-	HTTPClient *http.Client
-	// Getenv reads the environment, at each look-up: AWS's variables and HOME
-	// (USERPROFILE on Windows), where the shared files are. Nil: os.Getenv.
-	Getenv func(string) string
+	// NoMetadata leaves the identity of the machine out, that of the container
+	// and that of the EC2 instance: a controller that works for others does not
+	// lend it to them.
+	NoMetadata bool
+	// Transport carries the requests to ECR, to STS and to container endpoints
+	// on https. nil is one with Go's defaults, which uses the proxy of the
+	// environment.
+	Transport http.RoundTripper
+	// MetadataTransport carries the requests to the machine's own endpoints:
+	// those of containers on plain http, and the metadata service. nil is one
+	// without a proxy, which connects to loopback and to AWS's link-local
+	// addresses alone. Another one is asked for these addresses, and for
+	// localhost, alone.
+	MetadataTransport http.RoundTripper
 }
 
-// New returns a provider for the hosts of Amazon ECR, private and public. For
-// any other host it has no credential (auth.ErrNoCredential) and asks nobody.
+// New returns a provider for the hosts of Amazon ECR, private and public. Any
+// other host has no credential, and nothing is asked for it. Nil options are
+// the zero value.
 //
-// It keeps tokens, one per host and up to their end, and is an auth.Renewer
-// and an auth.Explainer. A look-up takes 30 s at most. It is safe for
-// concurrent use. A nil opts is the zero
-// value; New fails where an option cannot be used, and reads nothing yet.
+// The first identity that is configured is used, in the order of AWS's own
+// tools: access keys of the environment, web identity, the profile of the
+// shared files, the container, the EC2 instance. One that is configured and
+// fails does not make room for the next: that would be somebody else. Without
+// any, the error matches auth.ErrNoCredential.
 //
-// Where no AWS identity is configured the error matches auth.ErrNoCredential.
-// Any other failure is an [auth.Error], with AWS's own code in its Codes, that
-// matches auth.ErrDenied where the identity may not have tokens,
-// auth.ErrUnauthorized where AWS does not accept it, and auth.ErrConfigInvalid
-// where the environment or a file is wrong.
+// The credentials hold a password and an end, and are kept until shortly
+// before it. A look-up takes 30 s at most. The provider is safe for concurrent
+// use, and implements auth.Renewer and auth.Explainer. Its errors are
+// *auth.Error and hold no secret; AWS's own code is in their Codes. They match
+// auth.ErrDenied where the identity may not have tokens, auth.ErrUnauthorized
+// where AWS does not accept it, and auth.ErrConfigInvalid where the environment
+// or a file is wrong. New's own is for a Region that is not the name of one,
+// and for an endpoint that is not an https address.
 func New(opts *Options) (auth.Provider, error) {
 	p, err := newProvider(opts)
 	if err != nil {
 		return nil, err
 	}
-	cached, err := auth.Cached(p, &auth.CacheOptions{TTL: lifetime})
+	// The credential's own end is what counts.
+	kept, err := auth.Cached(p, &auth.CacheOptions{TTL: maxLife})
 	if err != nil {
 		return nil, err
 	}
-	return byHost{cached}, nil
+	return &perHost{provider: p, kept: kept}, nil
 }
 
 func newProvider(opts *Options) (*provider, error) {
-	p := &provider{getenv: os.Getenv, now: time.Now, turn: make(chan struct{}, 1), local: localClient(), aws: awsClient()}
+	p := &provider{getenv: os.Getenv, now: time.Now, turn: make(chan struct{}, 1)}
 	if opts != nil {
 		p.opts = *opts
 	}
-	if p.opts.Getenv != nil {
-		p.getenv = p.opts.Getenv
-	}
-	if c := p.opts.HTTPClient; c != nil {
-		p.aws = &http.Client{Transport: c.Transport, Timeout: c.Timeout, CheckRedirect: noRedirect}
-	}
 	if p.opts.Region != "" && !regionName.MatchString(p.opts.Region) {
-		return nil, errors.New("ecr options: the Region is not the name of one; give one such as eu-west-1")
+		return nil, errors.New("credentials of AWS: Region is not the name of one, such as eu-west-1")
 	}
 	for name, text := range map[string]string{"Endpoint": p.opts.Endpoint, "STSEndpoint": p.opts.STSEndpoint} {
 		if text == "" {
 			continue
 		}
 		if _, err := parseEndpoint(text); err != nil {
-			return nil, errors.New("ecr options: the " + name + " " + err.Error())
+			return nil, fmt.Errorf("credentials of AWS: %s %w", name, err)
 		}
+	}
+	if p.opts.Transport == nil {
+		p.opts.Transport = newTransport()
+	}
+	if p.opts.MetadataTransport == nil {
+		p.opts.MetadataTransport = newMetadataTransport()
+	} else {
+		p.opts.MetadataTransport = onMachine{p.opts.MetadataTransport}
 	}
 	return p, nil
 }
 
-// provider asks anew each time, but for the keys of a role.
+// provider finds the credential for one host. It keeps the keys of a role, and
+// no credential.
 type provider struct {
-	opts   Options
-	getenv func(string) string
-	now    func() time.Time
-	aws    *http.Client // over https, to AWS
-	local  *http.Client // to the machine's own endpoints
-	turn   chan struct{}
-	kept   kept
+	opts     Options
+	getenv   func(string) string // another one in tests
+	now      func() time.Time
+	turn     chan struct{}
+	roleKeys roleKeys
 }
+
+// perHost keeps one credential for all repositories of a registry, and lets no
+// other host near what is kept.
+type perHost struct {
+	*provider
+	kept auth.Provider
+}
+
+const notOurs = absent("the host is not a registry of Amazon ECR")
 
 // Credential implements auth.Provider.
-func (p *provider) Credential(ctx context.Context, r auth.Resource) (auth.Credential, error) {
-	reg, ok := parseHost(r.Host)
-	if !ok {
-		return auth.Credential{}, auth.ErrNoCredential
+func (p *perHost) Credential(ctx context.Context, r auth.Resource) (auth.Credential, error) {
+	name, _, ours := matchHost(r.Host)
+	if !ours {
+		return auth.Credential{}, notOurs
 	}
-	for _, s := range p.sources(reg.region) {
-		if s.absent == "" {
-			return p.from(ctx, r, reg, s)
-		}
-	}
-	return auth.Credential{}, auth.ErrNoCredential
+	return p.kept.Credential(ctx, auth.Resource{Host: name})
 }
 
-// from gets a token with the identity of one source.
-func (p *provider) from(ctx context.Context, r auth.Resource, reg registry, s source) (auth.Credential, error) {
+// Renew implements auth.Renewer.
+func (p *perHost) Renew(ctx context.Context, r auth.Resource, rejected auth.Credential) (auth.Credential, error) {
+	name, _, ours := matchHost(r.Host)
+	if !ours {
+		return auth.Credential{}, notOurs
+	}
+	return p.kept.(auth.Renewer).Renew(ctx, auth.Resource{Host: name}, rejected)
+}
+
+// Credential asks the first identity that is configured.
+func (p *provider) Credential(ctx context.Context, r auth.Resource) (auth.Credential, error) {
+	_, reg, ours := matchHost(r.Host)
+	if !ours {
+		return auth.Credential{}, notOurs
+	}
+	for _, s := range p.sources(reg.region) {
+		if s.why == "" {
+			return p.ask(ctx, s, r, reg)
+		}
+	}
+	return auth.Credential{}, absent("no identity of AWS is configured")
+}
+
+// ask gets a token with the identity of one source.
+func (p *provider) ask(ctx context.Context, s source, r auth.Resource, reg registry) (auth.Credential, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookupTimeout,
 		&auth.Error{Stage: auth.StageToken, Resource: auth.Resource{Host: r.Host}, Message: "no answer of AWS within " + lookupTimeout.String()})
 	defer cancel()
@@ -143,62 +187,46 @@ func about(r auth.Resource, err error) error {
 	return err
 }
 
-// Explain implements auth.Explainer: a finding for each place where an AWS
-// identity can be, up to the one that decides.
+// Explain implements auth.Explainer: a finding for each identity in the order
+// in which they are looked for, up to the one that decides, and one for a host
+// that is not Amazon's.
 func (p *provider) Explain(ctx context.Context, r auth.Resource) []auth.Finding {
-	reg, ok := parseHost(r.Host)
-	if !ok {
-		return []auth.Finding{{Origin: origin("ECR", ""), Outcome: auth.OutcomeNone, Reason: "it is no host of Amazon ECR"}}
+	_, reg, ours := matchHost(r.Host)
+	if !ours {
+		return []auth.Finding{{Origin: origin("", ""), Outcome: auth.OutcomeNone, Reason: string(notOurs)}}
 	}
 	var findings []auth.Finding
 	for _, s := range p.sources(reg.region) {
-		f := auth.Finding{Origin: origin(s.name, ""), Outcome: auth.OutcomeNone, Reason: s.absent}
-		if s.absent != "" {
-			findings = append(findings, f)
+		if s.why != "" {
+			findings = append(findings, auth.Finding{Origin: origin(s.name, ""), Outcome: auth.OutcomeNone, Reason: string(s.why)})
 			continue
 		}
-		c, err := p.from(ctx, r, reg, s)
-		switch e, _ := errors.AsType[*auth.Error](err); {
-		case err == nil:
-			f = auth.Finding{Origin: c.Origin, Outcome: auth.OutcomeAnswers, Kind: "password", Username: c.Username, Expires: c.Expires}
-		case errors.Is(err, auth.ErrNoCredential):
-			f.Reason = reasonOf(err)
-		default:
-			if e != nil && e.Origin != (auth.Origin{}) {
-				f.Origin = e.Origin
-			}
-			f.Outcome, f.Reason, f.Err = auth.OutcomeFailed, err.Error(), err
-		}
-		return append(findings, f)
+		c, err := p.ask(ctx, s, r, reg)
+		return append(findings, findingOf(origin(s.name, ""), c, err))
 	}
 	return findings
 }
 
-// byHost asks for the whole host, whatever the path: ECR's tokens know no
-// repositories, and one for each would be one call for each.
-type byHost struct{ auth.Provider }
-
-// Credential implements auth.Provider.
-func (b byHost) Credential(ctx context.Context, r auth.Resource) (auth.Credential, error) {
-	return b.Provider.Credential(ctx, auth.Resource{Host: r.Host})
-}
-
-// Renew implements auth.Renewer.
-func (b byHost) Renew(ctx context.Context, r auth.Resource, rejected auth.Credential) (auth.Credential, error) {
-	r.Path = ""
-	if k, ok := b.Provider.(auth.Renewer); ok {
-		return k.Renew(ctx, r, rejected)
+func findingOf(origin auth.Origin, c auth.Credential, err error) auth.Finding {
+	why, none := errors.AsType[absent](err)
+	switch {
+	case none:
+		return auth.Finding{Origin: origin, Outcome: auth.OutcomeNone, Reason: string(why)}
+	case err != nil:
+		if e, ok := errors.AsType[*auth.Error](err); ok && e.Origin != (auth.Origin{}) {
+			origin = e.Origin
+		}
+		return auth.Finding{Origin: origin, Outcome: auth.OutcomeFailed, Reason: err.Error(), Err: err}
 	}
-	return b.Provider.Credential(ctx, r)
+	return auth.Finding{Origin: c.Origin, Outcome: auth.OutcomeAnswers, Kind: "password", Username: c.Username, Expires: c.Expires}
 }
 
-// Explain implements auth.Explainer.
-func (b byHost) Explain(ctx context.Context, r auth.Resource) []auth.Finding {
-	if e, ok := b.Provider.(auth.Explainer); ok {
-		return e.Explain(ctx, auth.Resource{Host: r.Host})
-	}
-	return nil
-}
+// absent is the reason why there is no credential. It matches
+// auth.ErrNoCredential.
+type absent string
+
+func (a absent) Error() string        { return auth.ErrNoCredential.Error() + ": " + string(a) }
+func (a absent) Is(target error) bool { return target == auth.ErrNoCredential }
 
 // origin is where an identity was found.
 func origin(from, key string) auth.Origin { return auth.Origin{Kind: "AWS", Location: from, Key: key} }

@@ -46,10 +46,7 @@ func TestToken(t *testing.T) {
 func TestNewKeepsTokens(t *testing.T) {
 	w := newWorld(t)
 	w.useKeys()
-	p, err := New(&Options{HTTPClient: w.client(), Getenv: func(name string) string { return w.env[name] }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := w.open()
 	var first auth.Credential
 	for _, path := range []string{"", "team", "team/app", "other"} {
 		c, err := p.Credential(t.Context(), auth.Resource{Host: privateHost, Path: path})
@@ -70,6 +67,29 @@ func TestNewKeepsTokens(t *testing.T) {
 	}
 	w.wantNoSecret(findings)
 	w.wantNoSecret(p)
+}
+
+// A host with the port of HTTPS is the same one, and no other host comes near
+// what is kept.
+func TestNewKeepsTokensPerHost(t *testing.T) {
+	w := newWorld(t)
+	w.useKeys()
+	p := w.open()
+	for _, host := range []string{privateHost, privateHost + ":443"} {
+		if _, err := w.ask(p, host); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wantCalls(getToken)
+	for _, host := range evilHosts {
+		if _, err := w.ask(p, host); err != notOurs {
+			t.Errorf("%q: error %v", host, err)
+		}
+		if _, err := p.(auth.Renewer).Renew(t.Context(), auth.Resource{Host: host}, auth.Credential{}); err != notOurs {
+			t.Errorf("%q, renewed: error %v", host, err)
+		}
+	}
+	w.wantCalls()
 }
 
 // Options that cannot be used are refused, without a word of what is in them.
@@ -180,6 +200,23 @@ AWS role ` + roleARN + ` (` + privateHost + `): answers: `
 	w.env["AWS_ROLE_ARN"] += "x"
 	if got := explain(); !strings.Contains(got, "AWS web identity: failed: ") || !strings.Contains(got, "did not give the role "+roleARN+"x") || !strings.Contains(got, "AccessDenied") {
 		t.Errorf("wrong role:\n%s", got)
+	}
+}
+
+// A chain tells half an access key from none, and passes on to the next.
+func TestHalfAKeyInAChain(t *testing.T) {
+	w := newWorld(t)
+	w.env["AWS_ACCESS_KEY_ID"] = w.keys.AccessKeyID
+	p := auth.Chain(w.provider(nil))
+	for host, want := range map[string]bool{"ghcr.io": false, privateHost + ".registry.example": false, privateHost: true} {
+		_, err := p.Credential(t.Context(), auth.Resource{Host: host})
+		if !errors.Is(err, auth.ErrNoCredential) || errors.Is(err, auth.ErrConfigInvalid) != want {
+			t.Errorf("%s: error %v", host, err)
+		}
+	}
+	findings, err := auth.Explain(t.Context(), p, auth.Resource{Host: privateHost})
+	if err != nil || len(findings) != 1 || findings[0].Origin.String() != "AWS environment variables" || findings[0].Outcome != auth.OutcomeFailed {
+		t.Errorf("findings %+v, error %v", findings, err)
 	}
 }
 

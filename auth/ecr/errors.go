@@ -90,9 +90,9 @@ func misconfigured(where, what, hint string) error {
 	return &auth.Error{Stage: auth.StageConfig, Origin: origin(where, ""), Message: what, Hint: hint, Err: auth.ErrConfigInvalid}
 }
 
-// bare takes the URL away from an error of net/http: those of container
+// withoutURL takes the URL away from an error of net/http: those of container
 // endpoints are the platform's to keep. A proxy's address may hold a password.
-func bare(err error) error {
+func withoutURL(err error) error {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -94,20 +93,20 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// client reaches AWS.
-func (w *world) client() *http.Client { return anyName(w.aws) }
+// transport reaches AWS.
+func (w *world) transport() *http.Transport { return anyName(w.aws) }
 
 // anyName reaches one TLS server under any name.
-func anyName(server *httptest.Server) *http.Client {
+func anyName(server *httptest.Server) *http.Transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	return &http.Client{Transport: &http.Transport{
+	return &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 		},
 		TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: "example.com"},
 		DisableKeepAlives: true,
-	}}
+	}
 }
 
 // provider is one without a cache around it, with the world's clock, and with
@@ -118,22 +117,23 @@ func (w *world) provider(opts *Options) *provider {
 	if opts != nil {
 		o = *opts
 	}
-	o.Getenv = func(name string) string { return w.env[name] }
-	if o.HTTPClient == nil {
-		o.HTTPClient = w.client()
+	if o.Transport == nil {
+		o.Transport = w.transport()
 	}
 	p, err := newProvider(&o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p.now = w.now
-	w.link(p)
+	p.now, p.getenv = w.now, func(name string) string { return w.env[name] }
+	if o.MetadataTransport == nil {
+		w.link(p.opts.MetadataTransport.(*http.Transport))
+	}
 	return p
 }
 
-func (w *world) link(p *provider) {
-	dial := p.local.Transport.(*http.Transport).DialContext
-	p.local.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+func (w *world) link(over *http.Transport) {
+	dial := over.DialContext
+	over.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, _ := net.SplitHostPort(address)
 		switch {
 		case w.links[host]:
@@ -143,6 +143,25 @@ func (w *world) link(p *provider) {
 		}
 		return dial(ctx, network, address)
 	}
+}
+
+// open is New in the environment of the world, which becomes the process's.
+func (w *world) open() auth.Provider {
+	w.t.Helper()
+	for _, line := range os.Environ() {
+		if name, _, _ := strings.Cut(line, "="); strings.HasPrefix(name, "AWS_") {
+			w.t.Setenv(name, "")
+		}
+	}
+	w.t.Setenv("USERPROFILE", w.env["HOME"])
+	for name, value := range w.env {
+		w.t.Setenv(name, value)
+	}
+	p, err := New(&Options{Transport: w.transport()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
 }
 
 func (w *world) now() time.Time {
@@ -212,26 +231,4 @@ func (w *world) wantCalls(want ...string) {
 		w.t.Errorf("requests:\n\t%s\nwant:\n\t%s", strings.Join(w.calls, "\n\t"), strings.Join(want, "\n\t"))
 	}
 	w.calls = nil
-}
-
-// note records a call and gives its failure, if there is one.
-func (w *world) note(rw http.ResponseWriter, call string) (failed bool) {
-	w.calls = append(w.calls, call)
-	rw.Header().Set("Date", w.clock.Add(w.skew).Format(http.TimeFormat))
-	if w.refuse == nil {
-		return false
-	}
-	return w.write4xx(rw, w.refuse(call))
-}
-
-func (w *world) write4xx(rw http.ResponseWriter, r *refusal) bool {
-	if r == nil {
-		return false
-	}
-	for name, value := range r.header {
-		rw.Header().Set(name, value)
-	}
-	rw.WriteHeader(r.status)
-	io.WriteString(rw, r.body)
-	return true
 }

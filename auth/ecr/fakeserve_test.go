@@ -168,3 +168,25 @@ func (w *world) writeKeys(rw http.ResponseWriter, answer map[string]any) {
 	answer["Expiration"] = k.Expires.Format(time.RFC3339)
 	json.NewEncoder(rw).Encode(answer)
 }
+
+// note records a call and gives its failure, if there is one.
+func (w *world) note(rw http.ResponseWriter, call string) (failed bool) {
+	w.calls = append(w.calls, call)
+	rw.Header().Set("Date", w.clock.Add(w.skew).Format(http.TimeFormat))
+	if w.refuse == nil {
+		return false
+	}
+	return w.write4xx(rw, w.refuse(call))
+}
+
+func (w *world) write4xx(rw http.ResponseWriter, r *refusal) bool {
+	if r == nil {
+		return false
+	}
+	for name, value := range r.header {
+		rw.Header().Set(name, value)
+	}
+	rw.WriteHeader(r.status)
+	io.WriteString(rw, r.body)
+	return true
+}

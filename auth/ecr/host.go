@@ -79,10 +79,15 @@ var dualSuffixes = map[string]string{
 	"on.amazonwebservices.com.cn": "api.amazonwebservices.com.cn",
 }
 
-// parseHost tells whether a host, as auth.Resource has it, is one of Amazon
-// ECR. A port other than that of HTTPS is not Amazon's.
+// matchHost gives the name of a registry of Amazon ECR without a port, and what
+// it says. A port other than that of HTTPS is not Amazon's.
+func matchHost(host string) (name string, reg registry, ours bool) {
+	name = strings.TrimSuffix(host, ":443")
+	reg, ours = parseHost(name)
+	return name, reg, ours
+}
+
 func parseHost(host string) (registry, bool) {
-	host = strings.TrimSuffix(host, ":443")
 	switch host {
 	case publicHost:
 		return registry{region: publicRegion, endpoint: publicEndpoint, public: true}, true

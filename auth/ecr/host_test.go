@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestHosts(t *testing.T) {
 		"public.ecr.aws:443": {"", "us-east-1", "api.ecr-public.us-east-1.amazonaws.com", true},
 		"ecr-public.aws.com": {"", "us-east-1", "ecr-public.us-east-1.api.aws", true},
 	} {
-		if got, ok := parseHost(host); !ok || got != want {
+		if _, got, ok := matchHost(host); !ok || got != want {
 			t.Errorf("%s: %+v %v, want %+v", host, got, ok, want)
 		}
 	}
@@ -92,11 +93,11 @@ func TestEvilHosts(t *testing.T) {
 	w.env["AWS_ACCESS_KEY_ID"], w.env["AWS_SECRET_ACCESS_KEY"] = w.keys.AccessKeyID, w.keys.SecretAccessKey
 	p := w.provider(nil)
 	for _, host := range evilHosts {
-		if _, err := p.Credential(t.Context(), auth.Resource{Host: host}); err != auth.ErrNoCredential {
-			t.Errorf("%q: error %v, want auth.ErrNoCredential alone", host, err)
+		if _, err := p.Credential(t.Context(), auth.Resource{Host: host}); err != notOurs || !errors.Is(err, auth.ErrNoCredential) {
+			t.Errorf("%q: error %v, want that it is not ours", host, err)
 		}
 		findings := p.Explain(t.Context(), auth.Resource{Host: host})
-		if len(findings) != 1 || findings[0].Outcome != auth.OutcomeNone || findings[0].Reason != "it is no host of Amazon ECR" {
+		if len(findings) != 1 || findings[0].Outcome != auth.OutcomeNone || findings[0].Reason != "the host is not a registry of Amazon ECR" {
 			t.Errorf("%q: findings %+v", host, findings)
 		}
 	}
@@ -125,11 +126,11 @@ func FuzzHost(f *testing.F) {
 		return false
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		reg, ok := parseHost(host)
+		name, reg, ok := matchHost(host)
 		if !ok {
 			return
 		}
-		if !isOwned(strings.TrimSuffix(host, ":443")) || !isOwned(reg.endpoint) || !regionName.MatchString(reg.region) {
+		if !isOwned(name) || name != strings.TrimSuffix(host, ":443") || !isOwned(reg.endpoint) || !regionName.MatchString(reg.region) {
 			t.Errorf("%q leads to %+v", host, reg)
 		}
 		if r, err := auth.ParseResource(host); err != nil || r.Path != "" {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/smithy-go/aws-http-auth/credentials"
-
-	"github.com/portolan-oci/portolan/auth"
 )
 
 // identity is an AWS access key and whom it stands for.
@@ -21,43 +19,33 @@ type identity struct {
 // no later one is asked, since that would be somebody else.
 type source struct {
 	name string
-	// absent says why there is nothing to ask, in a clause without a full
-	// stop; empty where the source decides.
-	absent string
+	// why there is nothing to ask; empty where the source decides.
+	why absent
 	// key tells whose temporary keys these are, so that those of another
 	// configuration are never taken for them. Empty: nothing is kept.
 	key  string
 	keys func(context.Context) (identity, error)
 }
 
-// none is an error for a source that turns out to have no identity after all.
-// It is auth.ErrNoCredential with a reason.
-type none string
-
-func (n none) Error() string { return auth.ErrNoCredential.Error() + ": " + string(n) }
-func (none) Unwrap() error   { return auth.ErrNoCredential }
-
-// reasonOf gives what none said.
-func reasonOf(err error) string {
-	n, _ := errors.AsType[none](err)
-	return string(n)
-}
-
 // sources lists where an identity is looked for, in the order that the AWS
 // SDKs document: environment, web identity, shared files, container, instance.
 func (p *provider) sources(registryRegion string) []source {
-	list := []source{p.fromProfile(registryRegion), p.fromContainer(), p.fromInstance()}
-	if p.opts.Profile != "" {
-		return list // one that the program names goes before all others
+	var list []source
+	if p.opts.Profile == "" { // one that the program names goes before all others
+		list = append(list, p.fromEnvironment(), p.fromWebIdentity(registryRegion))
 	}
-	return append([]source{p.fromEnvironment(), p.fromWebIdentity(registryRegion)}, list...)
+	list = append(list, p.fromProfile(registryRegion))
+	if !p.opts.NoMetadata {
+		list = append(list, p.fromContainer(), p.fromInstance())
+	}
+	return list
 }
 
 func (p *provider) fromEnvironment() source {
 	s := source{name: "environment variables"}
 	id, secret, session := p.getenv("AWS_ACCESS_KEY_ID"), p.getenv("AWS_SECRET_ACCESS_KEY"), p.getenv("AWS_SESSION_TOKEN")
 	if id == "" && secret == "" {
-		s.absent = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"
+		s.why = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"
 		return s
 	}
 	s.keys = func(context.Context) (identity, error) {
@@ -73,13 +61,13 @@ func (p *provider) fromEnvironment() source {
 // services that hand them out have new ones at least five minutes before.
 const margin = 5 * time.Minute
 
-// kept are the temporary keys of the last source that gave some.
-type kept struct {
+// roleKeys are the temporary keys of the last source that gave some.
+type roleKeys struct {
 	key string
 	who identity
 }
 
-func (k kept) good(key string, now time.Time, margin time.Duration) bool {
+func (k roleKeys) good(key string, now time.Time, margin time.Duration) bool {
 	return k.key == key && now.Add(margin).Before(k.who.keys.Expires)
 }
 
@@ -95,18 +83,18 @@ func (p *provider) identify(ctx context.Context, s source) (who identity, again 
 		return identity{}, false, err
 	}
 	defer p.release()
-	if p.kept.good(s.key, p.now(), margin) {
-		return p.kept.who, true, nil
+	if p.roleKeys.good(s.key, p.now(), margin) {
+		return p.roleKeys.who, true, nil
 	}
 	who, err = s.keys(ctx)
 	if err != nil {
 		// While a service is out of order, keys are used to their end.
-		if ctx.Err() == nil && p.kept.good(s.key, p.now(), 0) {
-			return p.kept.who, true, nil
+		if ctx.Err() == nil && p.roleKeys.good(s.key, p.now(), 0) {
+			return p.roleKeys.who, true, nil
 		}
 		return identity{}, false, err
 	}
-	p.kept = kept{s.key, who}
+	p.roleKeys = roleKeys{s.key, who}
 	return who, false, nil
 }
 
@@ -117,8 +105,8 @@ func (p *provider) forget(ctx context.Context, who identity) {
 		return
 	}
 	defer p.release()
-	if p.kept.who == who {
-		p.kept = kept{}
+	if p.roleKeys.who == who {
+		p.roleKeys = roleKeys{}
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 
 	metadataSession = "/latest/api/token"
 	metadataRoles   = "/latest/meta-data/iam/security-credentials/"
+	sessionHeader   = "X-aws-ec2-metadata-token"
 	// sessionSeconds is how long the session with the metadata service lives:
 	// as long as the two requests need that are made in it.
 	sessionSeconds = "60"
@@ -32,7 +33,7 @@ var roleName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,128}$`)
 func (p *provider) fromInstance() source {
 	s := source{name: "instance metadata"}
 	if strings.EqualFold(p.getenv("AWS_EC2_METADATA_DISABLED"), "true") {
-		s.absent = "AWS_EC2_METADATA_DISABLED is set"
+		s.why = "AWS_EC2_METADATA_DISABLED is set"
 		return s
 	}
 	base, chosen := metadataV4, false
@@ -53,36 +54,15 @@ func (p *provider) fromInstance() source {
 }
 
 func (p *provider) askInstance(ctx context.Context, base string, chosen bool) (identity, error) {
-	session, err := p.metadata(ctx, http.MethodPut, base+metadataSession, "X-aws-ec2-metadata-token-ttl-seconds", sessionSeconds)
-	switch {
-	case err != nil && ctx.Err() == nil && isDial(err) && !chosen:
-		return identity{}, none("there is no metadata service, so this is no EC2 instance")
-	case err != nil && ctx.Err() == nil && isTimeout(err):
-		return identity{}, &auth.Error{Stage: auth.StageToken, Causes: []error{err},
-			Message: "the instance's metadata service did not answer", Hint: "in a container, the instance's metadata hop limit must be 2 or more"}
-	case err != nil:
-		return identity{}, failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
-	case session.status == http.StatusForbidden:
-		return identity{}, none("the instance's metadata service is turned off")
-	case session.status != http.StatusOK:
-		return identity{}, p.refused(session, "the instance's metadata service gave no session (IMDSv2)", auth.Origin{}, "")
+	session, err := p.openSession(ctx, base, chosen)
+	if err != nil {
+		return identity{}, err
 	}
-	const header = "X-aws-ec2-metadata-token"
-	secret := strings.TrimSpace(string(session.body))
-	roles, err := p.metadata(ctx, http.MethodGet, base+metadataRoles, header, secret)
-	switch {
-	case err != nil:
-		return identity{}, failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
-	case roles.status == http.StatusNotFound:
-		return identity{}, none("the instance has no role")
-	case roles.status != http.StatusOK:
-		return identity{}, p.refused(roles, "the instance's metadata service did not name a role", auth.Origin{}, "")
+	role, err := p.roleOf(ctx, base, session)
+	if err != nil {
+		return identity{}, err
 	}
-	role, _, _ := strings.Cut(strings.TrimSpace(string(roles.body)), "\n")
-	if role = strings.TrimSpace(role); !roleName.MatchString(role) {
-		return identity{}, failed(ctx, "the instance's role cannot be used", auth.Origin{}, errors.New("it has no proper name"))
-	}
-	answer, err := p.metadata(ctx, http.MethodGet, base+metadataRoles+url.PathEscape(role), header, secret)
+	answer, err := p.metadata(ctx, http.MethodGet, base+metadataRoles+url.PathEscape(role), sessionHeader, session)
 	if err != nil {
 		return identity{}, failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
 	}
@@ -107,13 +87,52 @@ func (p *provider) askInstance(ctx context.Context, base string, chosen bool) (i
 	return who, nil
 }
 
+// openSession asks for what the other requests prove themselves with. Nobody at
+// an address that was not chosen means that this is no EC2 instance.
+func (p *provider) openSession(ctx context.Context, base string, chosen bool) (session string, err error) {
+	answer, err := p.metadata(ctx, http.MethodPut, base+metadataSession, sessionHeader+"-ttl-seconds", sessionSeconds)
+	switch {
+	case err != nil && ctx.Err() == nil && isDial(err) && !chosen:
+		return "", absent("there is no metadata service, so this is no EC2 instance")
+	case err != nil && ctx.Err() == nil && isTimeout(err):
+		return "", &auth.Error{Stage: auth.StageToken, Causes: []error{err},
+			Message: "the instance's metadata service did not answer", Hint: "in a container, the instance's metadata hop limit must be 2 or more"}
+	case err != nil:
+		return "", failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
+	case answer.status == http.StatusForbidden:
+		return "", absent("the instance's metadata service is turned off")
+	case answer.status != http.StatusOK:
+		return "", p.refused(answer, "the instance's metadata service gave no session (IMDSv2)", auth.Origin{}, "")
+	}
+	return strings.TrimSpace(string(answer.body)), nil
+}
+
+// roleOf asks for the name of the instance's role.
+func (p *provider) roleOf(ctx context.Context, base, session string) (role string, err error) {
+	answer, err := p.metadata(ctx, http.MethodGet, base+metadataRoles, sessionHeader, session)
+	switch {
+	case err != nil:
+		return "", failed(ctx, "asking the instance's metadata service failed", auth.Origin{}, err)
+	case answer.status == http.StatusNotFound:
+		return "", absent("the instance has no role")
+	case answer.status != http.StatusOK:
+		return "", p.refused(answer, "the instance's metadata service did not name a role", auth.Origin{}, "")
+	}
+	role, _, _ = strings.Cut(strings.TrimSpace(string(answer.body)), "\n")
+	if role = strings.TrimSpace(role); !roleName.MatchString(role) {
+		return "", failed(ctx, "the instance's role cannot be used", auth.Origin{}, errors.New("it has no proper name"))
+	}
+	return role, nil
+}
+
 // metadata makes one request with one header.
 func (p *provider) metadata(ctx context.Context, method, target, name, value string) (answer, error) {
-	return p.send(ctx, p.local, localAttempts, func() (*http.Request, error) {
+	ask := call(func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, method, target, nil)
 		if err == nil {
 			req.Header.Set(name, value)
 		}
 		return req, err
 	})
+	return ask.do(ctx, p.machine())
 }

@@ -88,9 +88,9 @@ func (p *provider) profileSource(s source, profile map[string]string, registryRe
 		return s
 	}
 	if id == "" && secret == "" {
-		s.absent = "it has no keys"
+		s.why = "it has no keys"
 		if profile == nil {
-			s.absent = "there is no such profile"
+			s.why = "there is no such profile"
 		}
 		return s
 	}

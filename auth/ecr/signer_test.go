@@ -22,11 +22,7 @@ func TestSigner(t *testing.T) {
 		}
 	}))
 	defer registry.Close()
-	provider, err := New(&Options{HTTPClient: w.client(), Getenv: func(name string) string { return w.env[name] }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := auth.NewSigner(&auth.SignerOptions{Provider: provider})
+	signer, err := auth.NewSigner(&auth.SignerOptions{Provider: w.open()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +33,7 @@ func TestSigner(t *testing.T) {
 			t.Fatal(err)
 		}
 		hint := auth.Hint{Resource: auth.Resource{Host: privateHost, Path: repository}}
-		resp, err := signer.Do(req, hint, anyName(registry).Do)
+		resp, err := signer.Do(req, hint, anyName(registry).RoundTrip)
 		if err != nil {
 			t.Fatal(err)
 		}

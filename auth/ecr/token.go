@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	// lifetime is how long ECR's tokens are valid (Amazon ECR API reference,
+	// maxLife is how long ECR's tokens are valid (Amazon ECR API reference,
 	// AuthorizationData).
-	lifetime = 12 * time.Hour
-	// username is that of every token; it is a constant of the service.
-	username = "AWS"
+	maxLife = 12 * time.Hour
+	// tokenUser is that of every token; it is a constant of the service.
+	tokenUser = "AWS"
 
 	privateTarget = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
 	publicTarget  = "SpencerFrontendService.GetAuthorizationToken"
@@ -43,7 +43,7 @@ func (p *provider) token(ctx context.Context, r auth.Resource, reg registry, who
 	}
 	signer, hash := sigv4.New(func(o *v4.SignerOptions) { o.HeaderRules = signedHeaders{} }), sha256.Sum256(body)
 	asked := p.now()
-	answer, err := p.send(ctx, p.aws, awsAttempts, func() (*http.Request, error) {
+	ask := call(func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 		if err != nil {
 			return nil, err
@@ -54,6 +54,7 @@ func (p *provider) token(ctx context.Context, r auth.Resource, reg registry, who
 			Request: req, PayloadHash: hash[:], Credentials: who.keys, Service: service, Region: reg.region, Time: p.now(),
 		})
 	})
+	answer, err := ask.do(ctx, p.aws())
 	if err != nil {
 		return auth.Credential{}, failed(ctx, "asking Amazon ECR for a token failed", origin(who.from, ""), err)
 	}
@@ -65,7 +66,7 @@ func (p *provider) token(ctx context.Context, r auth.Resource, reg registry, who
 		return auth.Credential{}, failed(ctx, "Amazon ECR's answer is not a token", origin(who.from, ""), err)
 	}
 	return auth.Credential{
-		Username: username, Password: auth.NewSecret(password), Expires: expires, Origin: origin(who.from, r.Host),
+		Username: tokenUser, Password: auth.NewSecret(password), Expires: expires, Origin: origin(who.from, r.Host),
 	}, nil
 }
 
@@ -118,8 +119,8 @@ func parseToken(data []byte, public bool, asked time.Time) (password string, exp
 		return "", time.Time{}, errors.New("its token is not base64")
 	}
 	user, password, found := strings.Cut(string(plain), ":")
-	if !found || user != username || password == "" || strings.ContainsFunc(password, unicode.IsControl) {
-		return "", time.Time{}, errors.New("its token is not a password for the user " + username)
+	if !found || user != tokenUser || password == "" || strings.ContainsFunc(password, unicode.IsControl) {
+		return "", time.Time{}, errors.New("its token is not a password for the user " + tokenUser)
 	}
 	expires, err = parseEnd(string(a.ExpiresAt), asked)
 	return password, expires, err
@@ -128,7 +129,7 @@ func parseToken(data []byte, public bool, asked time.Time) (password string, exp
 // parseEnd reads seconds since 1970 with a fraction, as the JSON protocol
 // spells times, some servers with an exponent.
 func parseEnd(text string, asked time.Time) (time.Time, error) {
-	latest := asked.Add(lifetime)
+	latest := asked.Add(maxLife)
 	if text == "" {
 		return latest, nil
 	}

@@ -27,7 +27,7 @@ func (p *provider) fromWebIdentity(registryRegion string) source {
 	}
 	s := source{name: "web identity"}
 	if role.file == "" {
-		s.absent = "AWS_WEB_IDENTITY_TOKEN_FILE is not set"
+		s.why = "AWS_WEB_IDENTITY_TOKEN_FILE is not set"
 		return s
 	}
 	return p.assuming(s, role)
@@ -77,13 +77,14 @@ func (p *provider) assume(ctx context.Context, where string, role webRole) (iden
 		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"},
 		"RoleArn": {role.arn}, "RoleSessionName": {role.session}, "WebIdentityToken": {token},
 	}.Encode()
-	answer, err := p.send(ctx, p.aws, awsAttempts, func() (*http.Request, error) {
+	ask := call(func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form))
 		if err == nil {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 		}
 		return req, err
 	})
+	answer, err := ask.do(ctx, p.aws())
 	from := "role " + role.arn
 	if err != nil {
 		return identity{}, failed(ctx, "asking AWS STS for the "+from+" failed", auth.Origin{}, err)

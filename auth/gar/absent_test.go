@@ -10,6 +10,8 @@ import (
 	"github.com/portolan-oci/portolan/auth"
 )
 
+// TestNotMine shows that nothing is asked, nowhere, for a host that only looks
+// like a registry of Google.
 func TestNotMine(t *testing.T) {
 	g := newGoogle(t)
 	g.file(g.keyFile())
@@ -36,6 +38,8 @@ func TestNotMine(t *testing.T) {
 	}
 }
 
+// TestNoIdentity shows that a machine without an identity has no credential,
+// and that it is not looked for again and again.
 func TestNoIdentity(t *testing.T) {
 	r := auth.Resource{Host: registry}
 	none := func(t *testing.T, g *google, opts *Options) {
@@ -105,6 +109,7 @@ func TestNoIdentity(t *testing.T) {
 	})
 }
 
+// silent is a network that swallows what is sent.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -12,6 +12,8 @@ import (
 	"github.com/portolan-oci/portolan/auth"
 )
 
+// TestThrottled shows that a throttled endpoint is asked again soon, or that
+// the caller is told how long to wait.
 func TestThrottled(t *testing.T) {
 	for _, tc := range []struct {
 		name, what, after string
@@ -53,6 +55,7 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
+// prepared has the environment lead to an endpoint.
 func prepared(t *testing.T, what string) *google {
 	g := newGoogle(t)
 	switch what {
@@ -66,6 +69,8 @@ func prepared(t *testing.T, what string) *google {
 	return g
 }
 
+// TestMalformed shows that an answer of another shape is an error that shows
+// nothing of it.
 func TestMalformed(t *testing.T) {
 	for name, answer := range map[string]string{
 		"nothing": "", "HTML": "<html> canary", "null": " null ", "a list": "[ ]", "no token": `{"error": "canary"}`, "a number": `{"access_token": 7,"accessToken": 7}`,
@@ -92,6 +97,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// TestRedirect shows that no token follows a redirect.
 func TestRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, what := range []string{"oauth", "sts", "iam", "machine", "platform"} {

@@ -37,6 +37,7 @@ func (g *google) subjectToken(jti string) string {
 	})
 }
 
+// file writes a file of credentials, and has the environment name it.
 func (g *google) file(fields map[string]any) string {
 	g.t.Helper()
 	content, err := json.Marshal(fields)
@@ -75,6 +76,7 @@ func userFile() map[string]any {
 	return map[string]any{"type": "authorized_user", "client_id": "gcloud", "client_secret": clientSecret, "refresh_token": refreshToken}
 }
 
+// federation is a credential configuration, changed by over.
 func federation(source map[string]any, over map[string]any) map[string]any {
 	f := map[string]any{
 		"type": "external_account", "audience": pool, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": stsURL,
@@ -98,6 +100,8 @@ func signed(key *rsa.PrivateKey, claims map[string]any) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// verify returns header and claims of a token that key has signed, and nil for
+// any other.
 func verify(key *rsa.PublicKey, token string) (head, claims map[string]any) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -38,17 +38,19 @@ type Options struct {
 	// end, and whoever sees it once has it for good. It is then the only
 	// source.
 	KeyAsPassword bool
-	// NoMetadata leaves the identity of the machine out: a controller that
-	// works for others does not lend it to them.
-	NoMetadata bool
 	// ServiceAccount is the e-mail address of one of the machine's service
 	// accounts. Empty is its default one.
 	ServiceAccount string
+	// NoMetadata leaves the identity of the machine out, that of its metadata
+	// server: a controller that works for others does not lend it to them. An
+	// endpoint that a file names for a subject token is asked all the same.
+	NoMetadata bool
 	// Transport carries the requests to Google's token endpoints. nil is one
 	// with Go's defaults, which uses the proxy of the environment.
 	Transport http.RoundTripper
-	// MetadataTransport carries the requests to the metadata server, and to
-	// addresses of the machine itself. nil is one without a proxy.
+	// MetadataTransport carries the requests to the machine's own endpoints:
+	// the metadata server, and one of it that a file names for a subject token.
+	// nil is one without a proxy.
 	MetadataTransport http.RoundTripper
 }
 
@@ -74,6 +76,19 @@ var email = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,126}@[A-Za-z0-9][A
 // auth.Renewer and auth.Explainer. Its errors are *auth.Error and hold no
 // secret; New's own is for a ServiceAccount that is not an e-mail address.
 func New(opts *Options) (auth.Provider, error) {
+	p, err := newProvider(opts)
+	if err != nil {
+		return nil, err
+	}
+	// The credential's own end is what counts.
+	kept, err := auth.Cached(p, &auth.CacheOptions{TTL: maxLife})
+	if err != nil {
+		return nil, err
+	}
+	return &perHost{provider: p, kept: kept}, nil
+}
+
+func newProvider(opts *Options) (*provider, error) {
 	p := &provider{}
 	if opts != nil {
 		p.opts = *opts
@@ -99,12 +114,7 @@ func New(opts *Options) (auth.Provider, error) {
 			p.sources = append(p.sources, &machineSource{provider: p, now: time.Now})
 		}
 	}
-	// The credential's own end is what counts.
-	kept, err := auth.Cached(p, &auth.CacheOptions{TTL: maxLife})
-	if err != nil {
-		return nil, err
-	}
-	return &perHost{provider: p, kept: kept}, nil
+	return p, nil
 }
 
 // source is one place where an identity may be. An absent error means that
@@ -144,10 +154,7 @@ func (p *perHost) Renew(ctx context.Context, r auth.Resource, rejected auth.Cred
 	if !ours {
 		return auth.Credential{}, notOurs
 	}
-	if k, ok := p.kept.(auth.Renewer); ok {
-		return k.Renew(ctx, auth.Resource{Host: name}, rejected)
-	}
-	return p.kept.Credential(ctx, auth.Resource{Host: name})
+	return p.kept.(auth.Renewer).Renew(ctx, auth.Resource{Host: name}, rejected)
 }
 
 // Credential asks the first identity that is there.
@@ -178,8 +185,7 @@ func ask(ctx context.Context, s source, host string) (auth.Credential, error) {
 // Explain implements auth.Explainer: a finding for each place in the order in
 // which an identity is looked for, and one for a host that is not Google's.
 func (p *provider) Explain(ctx context.Context, r auth.Resource) []auth.Finding {
-	name, ours := matchHost(r.Host)
-	if !ours {
+	if _, ours := matchHost(r.Host); !ours {
 		return []auth.Finding{{Origin: auth.Origin{Kind: "Google"}, Outcome: auth.OutcomeNone, Reason: string(notOurs)}}
 	}
 	var findings []auth.Finding
@@ -187,7 +193,8 @@ func (p *provider) Explain(ctx context.Context, r auth.Resource) []auth.Finding 
 	for _, s := range p.sources {
 		f := auth.Finding{Origin: s.origin(), Outcome: auth.OutcomeShadowed, Reason: "an identity before it is there, and fails"}
 		if !failed {
-			f = findingOf(ctx, s, name)
+			c, err := ask(ctx, s, r.Host)
+			f = findingOf(f.Origin, c, err)
 		}
 		failed = failed || f.Outcome == auth.OutcomeFailed
 		findings = append(findings, f)
@@ -195,14 +202,13 @@ func (p *provider) Explain(ctx context.Context, r auth.Resource) []auth.Finding 
 	return findings
 }
 
-func findingOf(ctx context.Context, s source, host string) auth.Finding {
-	c, err := ask(ctx, s, host)
+func findingOf(origin auth.Origin, c auth.Credential, err error) auth.Finding {
 	why, none := errors.AsType[absent](err)
 	switch {
 	case none:
-		return auth.Finding{Origin: s.origin(), Outcome: auth.OutcomeNone, Reason: string(why)}
+		return auth.Finding{Origin: origin, Outcome: auth.OutcomeNone, Reason: string(why)}
 	case err != nil:
-		return auth.Finding{Origin: s.origin(), Outcome: auth.OutcomeFailed, Reason: err.Error(), Err: err}
+		return auth.Finding{Origin: origin, Outcome: auth.OutcomeFailed, Reason: err.Error(), Err: err}
 	}
 	return auth.Finding{Origin: c.Origin, Outcome: auth.OutcomeAnswers, Kind: "password", Username: c.Username, Expires: c.Expires}
 }

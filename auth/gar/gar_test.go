@@ -119,14 +119,6 @@ func TestKeyAsPassword(t *testing.T) {
 	}
 }
 
-// TestNotMine shows that nothing is asked, nowhere, for a host that only looks
-// like a registry of Google.
-// TestNoIdentity shows that a machine without an identity has no credential,
-// and that it is not looked for again and again.
-// silent is a network that swallows what is sent.
-// TestRefused shows that what is configured and fails is told, makes no room
-// for another identity, and shows nothing of its secrets.
-// TestExplain shows that every place is told of, in order.
 // TestKept shows how long a token is used, that a rotated subject token is
 // read again, and that many who ask at once cause one question.
 func TestKept(t *testing.T) {
@@ -166,12 +158,6 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestThrottled shows that a throttled endpoint is asked again soon, or that
-// the caller is told how long to wait.
-// prepared has the environment lead to an endpoint.
-// TestMalformed shows that an answer of another shape is an error that shows
-// nothing of it.
-// TestRedirect shows that no token follows a redirect.
 // TestSigner shows a registry's API behind its token service, with a token of
 // Google that goes to that service alone.
 func TestSigner(t *testing.T) {
@@ -199,5 +185,3 @@ func TestSigner(t *testing.T) {
 		t.Error(resp.Status)
 	}
 }
-
-// checkSecrets looks for what must not be shown in every way of printing v.

@@ -13,6 +13,8 @@ import (
 	"github.com/portolan-oci/portolan/auth"
 )
 
+// TestRefused shows that what is configured and fails is told, makes no room
+// for another identity, and shows nothing of its secrets.
 func TestRefused(t *testing.T) {
 	key := func(change func(map[string]any)) func(*google) {
 		return func(g *google) {
@@ -109,6 +111,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestExplain shows that every place is told of, in order.
 func TestExplain(t *testing.T) {
 	g := newGoogle(t)
 	g.file(g.keyFile())
@@ -149,6 +152,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// checkSecrets looks for what must not be shown in every way of printing v.
 func checkSecrets(t *testing.T, v any) {
 	t.Helper()
 	text := fmt.Sprintf("%v %+v %#v %s", v, v, v, v)
