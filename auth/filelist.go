@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-
-	"github.com/docker/docker-credential-helpers/client"
 )
 
 // List implements Store: the entries of the file, and what the helpers that it
@@ -64,11 +62,7 @@ func (e entries) list() []Entry {
 
 // listHelper lists a helper's keys, of which those count whose host it serves.
 func (f *FileStore) listHelper(ctx context.Context, cfg *config, suffix string) ([]Entry, error) {
-	var users map[string]string
-	err := f.helpers.run(ctx, suffix, "", func(p client.ProgramFunc) (err error) {
-		users, err = client.List(p)
-		return err
-	})
+	users, err := f.helpers.list(ctx, suffix)
 	if err != nil {
 		return nil, err
 	}
