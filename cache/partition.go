@@ -46,9 +46,6 @@ func (s *Store) knows(d digest.Digest) bool {
 
 // learn notes that the partition has been shown the content.
 func (s *Store) learn(d digest.Digest) error {
-	if s.knows(d) {
-		return nil
-	}
 	path := s.knownPath(d)
 	return s.withParent(path, func() error {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
