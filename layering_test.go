@@ -52,7 +52,7 @@ var layers = map[string]layer{
 	"internal/userdir":    {},
 	"internal/version":    {theirs: []string{"github.com/Masterminds/semver/v3"}},
 
-	"auth":                  {ours: []string{"internal"}, theirs: []string{"github.com/docker/docker-credential-helpers", "github.com/gofrs/flock", "golang.org/x/sys/unix"}},
+	"auth":                  {ours: []string{"internal"}, theirs: []string{"github.com/docker/docker-credential-helpers", "golang.org/x/sys/unix"}},
 	"auth/device":           {ours: []string{"internal", "auth"}, theirs: []string{"golang.org/x/oauth2"}},
 	"registry":              {ours: []string{"internal", "auth"}, theirs: []string{orasGo, imageSpec, goDigest, sync, "golang.org/x/time/rate"}},
 	"registry/hostfile":     {ours: []string{"internal", "registry"}, theirs: []string{"github.com/pelletier/go-toml/v2"}},

@@ -11,9 +11,8 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"github.com/portolan-oci/portolan/internal/atomicfile"
+	"github.com/portolan-oci/portolan/internal/lockfile"
 )
 
 // newMode is the mode of the file that replaces one with info. A secret takes
@@ -125,20 +124,11 @@ func followLinks(path string) (string, error) {
 	return "", errors.New("too many symbolic links")
 }
 
-// lockFile takes the lock that users of this package share. The file stays:
-// were it removed, two could hold a lock on two files of its name.
+// lockFile takes the lock that users of this package share.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	lock := flock.New(path, flock.SetFlag(lockFlags()), flock.SetPermissions(0o600))
-	locked, err := lock.TryLockContext(ctx, lockPoll)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("lock %s: another process holds it", path)
-	}
-	return func() { lock.Close() }, nil
+	return lockfile.LockFile(ctx, path)
 }
 
 // syncDir makes a rename outlive a power cut where the system can do that.

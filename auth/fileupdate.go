@@ -24,8 +24,10 @@ const (
 	// machine, which takes 20 ms for one, nine of ten: 200 fail once in 10⁹.
 	maxWriteAttempts = 200
 	lockTimeout      = 30 * time.Second
-	lockPoll         = 5 * time.Millisecond
-	maxSymlinks      = 40 // as the Linux kernel allows
+	// replacePause is how long a reader on Windows may have the file open,
+	// which keeps it from being replaced.
+	replacePause = 50 * time.Millisecond
+	maxSymlinks  = 40 // as the Linux kernel allows
 	// settleTime is when Put looks again. Podman and its relatives hold the
 	// file for about a millisecond between reading and replacing it; a busy
 	// machine stretches that.
@@ -148,7 +150,7 @@ func (f *FileStore) change(ctx context.Context, secret bool, change func(*config
 	for range maxWriteAttempts {
 		done, edited, err := f.replace(target, secret, change)
 		if err != nil && runtime.GOOS == "windows" && errors.Is(err, fs.ErrPermission) {
-			time.Sleep(10 * lockPoll) // a reader has it open, which keeps it from being replaced
+			time.Sleep(replacePause)
 			continue
 		}
 		if done || err != nil {

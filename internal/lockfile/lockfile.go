@@ -1,5 +1,5 @@
 // Package lockfile keeps other processes, and other goroutines of this one,
-// out of a directory while it is changed.
+// out of a directory or a file while it is changed.
 package lockfile
 
 import (
@@ -41,7 +41,20 @@ func LockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return lock(ctx, flock.New(path, flock.SetPermissions(0o666)))
+	return lockFile(ctx, path, 0o666)
+}
+
+// LockFile waits until it holds the exclusive lock of the file at path, which
+// is made with mode 0600 if it is missing, or until ctx ends. The caller calls
+// unlock, once. The file is never removed: two could hold a lock on two files of
+// its name. A link in its place is an error, and a pipe is not waited on:
+// somebody else may have put it there.
+func LockFile(ctx context.Context, path string) (unlock func(), err error) {
+	return lockFile(ctx, path, 0o600)
+}
+
+func lockFile(ctx context.Context, path string, mode os.FileMode) (unlock func(), err error) {
+	return lock(ctx, flock.New(path, flock.SetFlag(fileFlags()), flock.SetPermissions(mode)))
 }
 
 // standIn is the file for a directory that cannot be locked. It is never
