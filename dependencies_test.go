@@ -51,6 +51,7 @@ var dependencies = map[string]string{
 	`,
 	"cache": `
 		registry
+		github.com/Masterminds/semver/v3
 	`,
 	"chart": `
 		registry

@@ -93,6 +93,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[cache.Resolution](),
 	reflect.TypeFor[cache.Source](),
 	reflect.TypeFor[cache.Store](),
+	reflect.TypeFor[cache.TagMoved](),
 
 	reflect.TypeFor[chart.Archive](),
 	reflect.TypeFor[chart.ArchiveError](),

@@ -58,7 +58,7 @@ func (s *Store) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, erro
 }
 
 func (s *Store) has(desc ocispec.Descriptor) bool {
-	if !s.knows(desc.Digest) {
+	if _, ok := s.knows(desc.Digest); !ok {
 		return false
 	}
 	info, err := os.Stat(s.blobPath(desc.Digest))
@@ -72,7 +72,7 @@ func (s *Store) blobPath(d digest.Digest) string {
 
 // openBlob opens a file of content whose hash is its name.
 func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
-	if !s.knows(d) {
+	if _, ok := s.knows(d); !ok {
 		return nil, nil, missing(d)
 	}
 	f, info, err := openRegular(s.blobPath(d))
@@ -81,6 +81,7 @@ func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.Fil
 	}
 	switch {
 	case err == nil:
+		used(s.blobPath(d), info)
 		return f, info, nil
 	case ctx.Err() != nil:
 		err = ctx.Err()
@@ -88,7 +89,7 @@ func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.Fil
 		err = missing(d)
 	case errors.Is(err, verify.ErrMismatch), errors.Is(err, errIrregular):
 		s.log.Warn("bad file in the cache removed", "digest", d, "error", err)
-		defer s.removeBad(d, info)
+		defer s.removeSame(s.blobPath(d), info)
 		err = missing(d)
 	default:
 		s.trouble(cannotRead, err)
@@ -98,18 +99,6 @@ func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.Fil
 		f.Close()
 	}
 	return nil, nil, err
-}
-
-// removeBad removes the file that was found bad, and not the good one that
-// somebody may have put there since.
-func (s *Store) removeBad(d digest.Digest, bad fs.FileInfo) {
-	path := s.blobPath(d)
-	if now, err := os.Stat(path); err != nil || !os.SameFile(now, bad) {
-		return
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.trouble(cannotRemove, err)
-	}
 }
 
 // hash reads f from its beginning and compares it with the digest and size.

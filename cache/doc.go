@@ -42,6 +42,10 @@
 //	parts/<partition>/pins/<sha256 of host/repository>/<tag> packed here, not yet pushed
 //	ingest/                                                  content on its way in
 //
+// Content and the empty files of known/ apart, a file is sealed: it begins with
+// the checksum of the rest. The time of last modification of content is when it
+// was last used, to the hour.
+//
 // The user's own partition is called default.
 //
 // The directory itself is made with mode 0700, since charts may be private;

@@ -68,20 +68,26 @@ func (s *Source) FetchManifest(ctx context.Context, reference string) ([]byte, R
 		return nil, Resolution{}, err
 	}
 	fetcher, ok := s.src.(registry.ReferenceFetcher)
+	last := res
 	switch {
 	case trusted:
 	case res.Descriptor.Digest == "" && ok:
 		return s.fetchReference(ctx, fetcher, name)
 	default:
-		if res, err = s.ask(ctx, name); err != nil {
+		if res, err = s.ask(ctx, name, last); err != nil {
 			return nil, Resolution{}, err
 		}
 	}
 	data, err := s.manifest(ctx, name, res.Descriptor)
 	if trusted && s.lost(name, err) {
-		if res, err = s.ask(ctx, name); err == nil {
+		if res, err = s.ask(ctx, name, Resolution{}); err == nil {
 			data, err = s.manifest(ctx, name, res.Descriptor)
 		}
+	}
+	if err != nil && res.Origin == FromNetwork && s.bridge(name, err, last.Confirmed) {
+		res = last // the tag moved, and what it names now does not come
+		res.Origin = FromStale
+		data, err = s.manifest(ctx, name, res.Descriptor)
 	}
 	if err != nil {
 		return nil, Resolution{}, err
@@ -135,17 +141,18 @@ func (s *Source) fetchReference(ctx context.Context, src registry.ReferenceFetch
 	if err != nil {
 		return fail(err)
 	}
-	res := Resolution{Descriptor: desc, Origin: FromNetwork, Confirmed: time.Now()}
 	if err := s.store.Put(ctx, desc, bytes.NewReader(buf.Bytes())); err != nil {
 		if ctx.Err() != nil {
 			return fail(err)
 		}
 		s.store.trouble(cannotWrite, err)
-		return buf.Bytes(), res, nil
 	}
-	res.Fetched = res.Confirmed
-	if name.Digest == "" {
-		res.Fetched = s.confirm(name, desc, res.Confirmed)
+	res, err := s.answered(name, desc)
+	if err != nil {
+		return nil, Resolution{}, err
+	}
+	if name.Digest != "" && s.store.has(desc) {
+		res.Fetched = res.Confirmed
 	}
 	return buf.Bytes(), res, nil
 }

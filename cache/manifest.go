@@ -63,11 +63,12 @@ func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, erro
 	if !ok {
 		return Resolution{}, missing(d)
 	}
+	since, _ := s.knows(d)
 	return Resolution{
 		Descriptor: ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: info.Size()},
 		Origin:     FromCache,
-		Fetched:    info.ModTime(),
-		Confirmed:  info.ModTime(),
+		Fetched:    since,
+		Confirmed:  since,
 	}, nil
 }
 

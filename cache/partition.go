@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -34,14 +35,17 @@ func (s *Store) part(elem ...string) string {
 	return s.path(append([]string{"parts", s.partition}, elem...)...)
 }
 
-// knows tells whether the partition has been shown the content of that digest.
-// What another one has kept is not here until then.
-func (s *Store) knows(d digest.Digest) bool {
+// knows tells whether, and since when, the partition has been shown the content
+// of that digest. What another one has kept is not here until then.
+func (s *Store) knows(d digest.Digest) (since time.Time, ok bool) {
 	if s.dir == "" {
-		return false
+		return time.Time{}, false
 	}
 	info, err := os.Stat(s.knownPath(d))
-	return err == nil && info.Mode().IsRegular()
+	if err != nil || !info.Mode().IsRegular() {
+		return time.Time{}, false
+	}
+	return info.ModTime(), true
 }
 
 // learn notes that the partition has been shown the content.

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,14 +13,13 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/portolan-oci/portolan/internal/atomicfile"
-	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/registry"
 )
 
 // record is the file of one tag: what it named, and when. It has the whole
 // reference too: a file under a wrong name, or two tags under one, shall be a
-// miss and never another's answer.
+// miss and never another's answer. Held content is kept whatever its age: it
+// was carried here from a registry that may be out of reach.
 type record struct {
 	Reference registry.Reference `json:"reference"`
 	MediaType string             `json:"mediaType"`
@@ -29,6 +27,7 @@ type record struct {
 	Size      int64              `json:"size"`
 	Fetched   time.Time          `json:"fetched"`
 	Confirmed time.Time          `json:"confirmed,omitzero"`
+	Held      bool               `json:"held,omitempty"`
 }
 
 // maxRecord bounds a record's file: a reference (255 + 128 bytes), a media
@@ -42,18 +41,12 @@ func newRecord(ref registry.Reference, desc ocispec.Descriptor, fetched, confirm
 	}
 }
 
-func decodeRecord(data []byte) (record, error) {
-	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return record{}, err
-	}
+// check tells what is wrong with a record that was read.
+func (r record) check() error {
 	if r.Reference.Tag == "" || r.Reference.Digest != "" {
-		return record{}, fmt.Errorf("%q is not a tag's", r.Reference)
+		return fmt.Errorf("%q is not a tag's", r.Reference)
 	}
-	if err := checkDescriptor(r.descriptor()); err != nil {
-		return record{}, err
-	}
-	return r, nil
+	return checkDescriptor(r.descriptor())
 }
 
 func (r record) descriptor() ocispec.Descriptor {
@@ -72,38 +65,24 @@ func (s *Store) refDir(ref registry.Reference) string {
 // readRef returns what the tag of ref last named, if that manifest is here: a
 // record without its manifest is a miss, which heals it.
 func (s *Store) readRef(ref registry.Reference) (record, bool) {
+	r, ok := s.lastRef(ref)
+	return r, ok && s.has(r.descriptor())
+}
+
+// lastRef returns what the tag of ref last named, be it here or not.
+func (s *Store) lastRef(ref registry.Reference) (record, bool) {
 	r, ok := s.readRecord(s.refPath(ref))
 	if ok && r.Reference != ref {
 		s.log.Warn("file in the cache is another reference's", "want", ref, "got", r.Reference)
 		return record{}, false
 	}
-	return r, ok && s.has(r.descriptor())
+	return r, ok
 }
 
 func (s *Store) readRecord(path string) (record, bool) {
-	if s.dir == "" {
-		return record{}, false
-	}
-	f, _, err := openRegular(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return record{}, false
-	}
-	if err != nil {
-		s.trouble(cannotRead, err)
-		return record{}, false
-	}
-	defer f.Close()
-	data, err := limit.ReadAll(f, maxRecord)
-	if err != nil {
-		s.log.Warn("bad file in the cache", "path", path, "error", err)
-		return record{}, false
-	}
-	r, err := decodeRecord(data)
-	if err != nil {
-		s.log.Warn("bad file in the cache", "path", path, "error", err)
-		return record{}, false
-	}
-	return r, true
+	var r record
+	_, ok := s.readSealed(path, maxRecord, &r)
+	return r, ok
 }
 
 // listRecords reads the records in dir, sorted by file name. Temporary files
@@ -126,8 +105,11 @@ func (s *Store) listRecords(ctx context.Context, dir string, where func(registry
 		if strings.HasPrefix(file.Name(), ".") || file.IsDir() {
 			continue
 		}
-		r, ok := s.readRecord(path)
-		if !ok {
+		var r record
+		if _, err := s.loadSealed(path, maxRecord, &r); err != nil {
+			if errors.Is(err, errBadFile) { // a stranger's, maybe: who looks for this very name removes it
+				s.log.Warn("bad file in the cache", "path", path, "error", err)
+			}
 			continue
 		}
 		if where(r.Reference) != path {
@@ -157,24 +139,5 @@ func (s *Store) removeRef(ref registry.Reference) error {
 }
 
 func (s *Store) writeRecord(path string, r record, durable bool) error {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return s.withParent(path, func() error {
-		f, err := atomicfile.Create(path, 0o666)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if _, err := f.Write(data); err != nil {
-			return err
-		}
-		if durable {
-			if err := f.Sync(); err != nil {
-				return err
-			}
-		}
-		return f.Commit()
-	})
+	return s.writeSealed(path, r, durable)
 }

@@ -20,6 +20,9 @@ type Options struct {
 	// pins are each one's own, and content that only another was shown is not
 	// here, not even by its digest. Empty: the user's own.
 	Partition string
+	// Policy is what a caller who has none of its own reads under; see
+	// Store.Policy. The zero Policy confirms every tag.
+	Policy Policy
 	// Logger hears of files that were bad, and of what could not be written,
 	// once per cause. Nil: silent.
 	Logger *slog.Logger
@@ -31,6 +34,7 @@ type Options struct {
 type Store struct {
 	dir       string // empty: it keeps nothing
 	partition string // the name of its directory in parts
+	policy    Policy
 	log       *slog.Logger
 	buffers   sync.Pool
 
@@ -57,7 +61,7 @@ func Open(dir string, options *Options) (*Store, error) {
 	if options == nil {
 		return s, nil
 	}
-	s.partition = partitionDir(options.Partition)
+	s.partition, s.policy = partitionDir(options.Partition), options.Policy
 	if options.Logger != nil {
 		s.log = options.Logger
 	}
@@ -90,6 +94,9 @@ func DefaultDir() (string, error) {
 
 // Dir returns the cache's directory, absolute; empty for None.
 func (s *Store) Dir() string { return s.dir }
+
+// Policy returns that of the options, for Through.
+func (s *Store) Policy() Policy { return s.policy }
 
 func (s *Store) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)

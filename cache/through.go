@@ -52,14 +52,18 @@ const maxPending = 1024
 type Resolution struct {
 	// Descriptor is that of the manifest.
 	Descriptor ocispec.Descriptor
-	// Origin is FromNetwork when the source was asked, if only to confirm, and
-	// FromCache when the cache answered alone.
+	// Origin is FromNetwork when the source was asked, if only to confirm,
+	// FromCache when the cache answered alone, and FromStale when it answered
+	// because the source could not.
 	Origin Origin
 	// Fetched is when the manifest was kept here; zero: it was not yet.
 	Fetched time.Time
 	// Confirmed is when the registry last said so. For a digest, which needs
 	// no confirmation, it is Fetched; or now, if the source was asked.
 	Confirmed time.Time
+	// Moved is set when the tag is a version's and named another manifest when
+	// it was last confirmed. nil: it did not, or nothing is known of before.
+	Moved *TagMoved
 }
 
 // Through reads the repository of ref from src, through the cache. Tag and
@@ -77,7 +81,8 @@ func (s *Store) Through(src registry.Source, ref registry.Reference, p Policy) *
 // the policy trusts cost nothing, others one Resolve of the source. Errors are
 // the source's; offline, and when the source says so, they match
 // registry.ErrNotFound. A reference that is neither tag nor digest matches
-// registry.ErrInvalidReference.
+// registry.ErrInvalidReference, and with RefuseMoved the tag of a version that
+// names another manifest than before is a *TagMoved.
 func (s *Source) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
 	r, err := s.Lookup(ctx, reference)
 	return r.Descriptor, err
@@ -93,7 +98,7 @@ func (s *Source) Lookup(ctx context.Context, reference string) (Resolution, erro
 	if err != nil || trusted {
 		return known, err
 	}
-	return s.ask(ctx, name)
+	return s.ask(ctx, name, known)
 }
 
 // name completes a tag, in either spelling of a version, or a digest.
@@ -132,19 +137,36 @@ func (s *Source) known(ctx context.Context, name registry.Reference) (known Reso
 	return Resolution{}, false, nil
 }
 
-// ask resolves at the source.
-func (s *Source) ask(ctx context.Context, name registry.Reference) (Resolution, error) {
-	desc, err := s.src.Resolve(ctx, name.Object())
+// ask resolves at the source. What is known already is the answer where the
+// source has none.
+func (s *Source) ask(ctx context.Context, name registry.Reference, known Resolution) (Resolution, error) {
+	desc, err := patiently(ctx, s.policy, known.Confirmed, func(ctx context.Context) (ocispec.Descriptor, error) {
+		return s.src.Resolve(ctx, name.Object())
+	})
 	if err == nil {
 		err = checkAnswer(name, desc)
 	}
 	if err != nil {
+		if s.bridge(name, err, known.Confirmed) {
+			known.Origin = FromStale
+			return known, nil
+		}
 		return Resolution{}, registry.WrapError("resolve", name, err)
 	}
+	return s.answered(name, desc)
+}
+
+// answered is what the source says that name names.
+func (s *Source) answered(name registry.Reference, desc ocispec.Descriptor) (Resolution, error) {
 	res := Resolution{Descriptor: desc, Origin: FromNetwork, Confirmed: time.Now()}
-	if name.Digest == "" {
-		res.Fetched = s.confirm(name, desc, res.Confirmed)
+	if name.Digest != "" {
+		return res, nil
 	}
+	var err error
+	if res.Moved, err = s.moved(name, desc); err != nil {
+		return Resolution{}, err
+	}
+	res.Fetched = s.confirm(name, desc, res.Confirmed)
 	return res, nil
 }
 
@@ -172,14 +194,17 @@ func (s *Source) confirm(name registry.Reference, desc ocispec.Descriptor, now t
 		s.pending[desc.Digest] = append(tags, pendingTag{name.Tag, now})
 		return time.Time{}
 	}
-	fetched = now
-	if old, ok := s.store.readRef(name); ok && old.Digest == desc.Digest {
-		fetched = old.Fetched
+	r := newRecord(name, desc, now, now)
+	if old, ok := s.store.lastRef(name); ok {
+		r.Held = old.Held
+		if old.Digest == desc.Digest {
+			r.Fetched = old.Fetched
+		}
 	}
-	if err := s.store.writeRef(newRecord(name, desc, fetched, now)); err != nil {
+	if err := s.store.writeRef(r); err != nil {
 		s.store.trouble(cannotWrite, err)
 	}
-	return fetched
+	return r.Fetched
 }
 
 // settle writes the references that waited for a manifest that is here now.

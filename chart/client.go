@@ -16,9 +16,11 @@ type ClientOptions struct {
 	// it gives to whoever reads through it, so clients of different users need
 	// a Store each, on one directory with a cache.Options.Partition each. nil: nothing is kept, and every pull downloads.
 	Cache *cache.Store
-	// Policy says when the cache asks the registry. Its zero value confirms
-	// every tag with one request. Without a Cache it has nothing to say.
-	Policy cache.Policy
+	// Policy says when the cache asks the registry, in place of the Cache's own;
+	// see Client.WithPolicy for one call. nil: the Cache's own, which confirms
+	// every tag with one request unless cache.Options.Policy says otherwise.
+	// Without a Cache it has nothing to say, but that Offline asks nobody.
+	Policy *cache.Policy
 	// Archives bounds the archives that Pull and Kept open.
 	Archives ArchiveOptions
 	// Verifier decides about every chart that Pull finds, before a byte of its
@@ -47,14 +49,25 @@ func NewClient(options *ClientOptions) (*Client, error) {
 	c := &Client{
 		registry: options.Registry,
 		cache:    options.Cache,
-		policy:   options.Policy,
 		archives: options.Archives,
 		verifier: options.Verifier,
 	}
 	if c.cache == nil {
 		c.cache = cache.None()
 	}
+	c.policy = c.cache.Policy()
+	if options.Policy != nil {
+		c.policy = *options.Policy
+	}
 	return c, nil
+}
+
+// WithPolicy returns a client that reads under another policy and shares all
+// else, for one call as in client.WithPolicy(cache.Policy{Offline: true}).Pull.
+func (c *Client) WithPolicy(policy cache.Policy) *Client {
+	other := *c
+	other.policy = policy
+	return &other
 }
 
 // NewDefault makes a client with the user's own credentials (see

@@ -46,7 +46,7 @@ func (h *harbour) newClient(t *testing.T, policy cache.Policy) *chart.Client {
 			t.Fatal(err)
 		}
 	}
-	client, err := chart.NewClient(&chart.ClientOptions{Registry: r, Cache: store, Policy: policy})
+	client, err := chart.NewClient(&chart.ClientOptions{Registry: r, Cache: store, Policy: &policy})
 	if err != nil {
 		t.Fatal(err)
 	}

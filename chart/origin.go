@@ -26,7 +26,8 @@ type Origin struct {
 	Manifest digest.Digest `json:"manifest"`
 	Layer    digest.Digest `json:"layer"`
 	// From is where the archive came from: "network", or "cache" where no byte
-	// of it was sent, though the registry may have confirmed its tag.
+	// of it was sent, though the registry may have confirmed its tag, or "stale"
+	// where it would have had to and did not answer.
 	From cache.Origin `json:"from"`
 	// Host is the host that sent the archive, as in references: a mirror where
 	// Mirror is set, else that of Resolved, or the one that stands in its place
@@ -40,6 +41,8 @@ type Origin struct {
 	// Confirmed is when the registry, or TagMirror, last said that the tag names
 	// the manifest; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
+	// Moved is Resolved.Moved.
+	Moved *cache.TagMoved `json:"moved,omitempty"`
 	// VerifiedBy tells who vouches for the manifest, as the client's Verifier
 	// answered. Empty: nobody was asked, or nobody had to vouch.
 	VerifiedBy []string `json:"verifiedBy,omitempty"`

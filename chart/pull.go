@@ -116,6 +116,8 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	p.Origin.TagMirror = told.tagMirror()
 	if p.Origin.From = content.Origin(); p.Origin.From == cache.FromNetwork {
 		p.Origin.Host, p.Origin.Mirror = gave.host()
+	} else if there.res.Origin == cache.FromStale {
+		p.Origin.From = cache.FromStale
 	}
 	if p.Archive, err = NewArchive(content, content.Size(), &c.archives); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
@@ -153,6 +155,7 @@ func newPulled(src *cache.Source, there *standing, at *found, name string) *Pull
 			Manifest:  at.manifest.Digest,
 			Layer:     at.layers.Chart.Digest,
 			Confirmed: resolved.Confirmed,
+			Moved:     resolved.Moved,
 		},
 		src:  src,
 		name: name,

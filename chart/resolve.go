@@ -29,13 +29,17 @@ type Resolved struct {
 	Index digest.Digest `json:"index,omitempty"`
 	// How is one of ByDigest, ByTag, ByVersion, ByRange, ByNewest.
 	How string `json:"how"`
-	// From tells whether the registry or the cache answered.
+	// From tells whether the registry or the cache answered; cache.FromStale: the
+	// cache, because the registry did not.
 	From cache.Origin `json:"from"`
 	// TagMirror is the mirror that answered for the registry, which may have
 	// moved the tag since. Empty: no mirror was asked.
 	TagMirror string `json:"tagMirror,omitempty"`
 	// Confirmed is when it last said so; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
+	// Moved is set when the tag is a version's and named another manifest when
+	// the cache last heard of it; see cache.Policy.Moved.
+	Moved *cache.TagMoved `json:"moved,omitempty"`
 }
 
 // Resolve answers what ref means now: its digest, its tag, or the version
@@ -110,7 +114,7 @@ func newResolved(ref registry.Reference, ch choice, res cache.Resolution) *Resol
 	if ch.how == ByDigest {
 		return r // its tag, if any, is a remark that nobody checked
 	}
-	r.Confirmed = res.Confirmed
+	r.Confirmed, r.Moved = res.Confirmed, res.Moved
 	if v, ok := versionOf(pinned.Tag); ok {
 		r.Version = v.Version
 	}

@@ -35,7 +35,7 @@ func (h *harbour) verified(t *testing.T, policy cache.Policy, v chart.Verifier) 
 			t.Fatal(err)
 		}
 	}
-	client, err := chart.NewClient(&chart.ClientOptions{Registry: r, Cache: store, Policy: policy, Verifier: v})
+	client, err := chart.NewClient(&chart.ClientOptions{Registry: r, Cache: store, Policy: &policy, Verifier: v})
 	if err != nil {
 		t.Fatal(err)
 	}

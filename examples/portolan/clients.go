@@ -81,7 +81,7 @@ func (a *app) chartClient(hosts ...string) (*chart.Client, error) {
 	return chart.NewClient(&chart.ClientOptions{
 		Registry: client,
 		Cache:    store,
-		Policy:   cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
+		Policy:   &cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
 		Archives: chart.ArchiveOptions{Lenient: a.lenient},
 		Verifier: verifier,
 	})

@@ -1,0 +1,60 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/version"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// patiently asks the source, for no longer than the policy has patience where
+// what was confirmed then could be given in its place.
+func patiently[T any](ctx context.Context, p Policy, confirmed time.Time, ask func(context.Context) (T, error)) (T, error) {
+	if !p.bridges(errPatience, confirmed, time.Now()) {
+		return ask(ctx)
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, p.patience(), errPatience)
+	defer cancel()
+	got, err := ask(bounded)
+	if err != nil && ctx.Err() == nil && context.Cause(bounded) == errPatience {
+		err = errPatience
+	}
+	return got, err
+}
+
+// bridge tells whether what was confirmed then is given in place of err, and
+// logs that.
+func (s *Source) bridge(name registry.Reference, err error, confirmed time.Time) bool {
+	if !s.policy.bridges(err, confirmed, time.Now()) {
+		return false
+	}
+	s.store.log.Warn("registry does not answer, going on with what it said last", "reference", name, "confirmed", confirmed, "error", err)
+	return true
+}
+
+// moved holds the answer of the source against what the tag of a version named
+// before. The error is a *TagMoved in its context.
+func (s *Source) moved(name registry.Reference, desc ocispec.Descriptor) (*TagMoved, error) {
+	v, err := version.Parse(registry.VersionOfTag(name.Tag))
+	if err != nil || v.IsShort() {
+		return nil, nil // latest, 1.2: they are meant to move
+	}
+	old, ok := s.store.lastRef(name)
+	if !ok || old.Digest == desc.Digest {
+		return nil, nil
+	}
+	m := &TagMoved{Reference: name, Old: old.Digest, New: desc.Digest, Confirmed: old.Confirmed}
+	if m.Confirmed.IsZero() {
+		m.Confirmed = old.Fetched
+	}
+	switch s.policy.Moved {
+	case RefuseMoved:
+		return nil, registry.WrapError("resolve", name, m)
+	case WarnMoved:
+		s.store.log.Warn("tag of a version has moved", "reference", name, "old", m.Old, "new", m.New, "confirmed", m.Confirmed)
+	}
+	return m, nil
+}
