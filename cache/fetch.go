@@ -25,7 +25,7 @@ import (
 // registry.ErrNotFound when content is missing here. A cache that cannot be
 // written is no error.
 func (s *Source) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
-	hit, err := s.hit(ctx, desc)
+	hit, t, err := s.hitOrTurn(ctx, desc)
 	if err != nil {
 		return nil, err
 	}
@@ -34,9 +34,20 @@ func (s *Source) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadClo
 	}
 	body, err := s.network(ctx, desc)
 	if err != nil {
+		t.end(ctx, nil, err)
 		return nil, err
 	}
-	return s.keeping(ctx, desc, body), nil
+	return s.keeping(ctx, desc, body, t), nil
+}
+
+// hitOrTurn opens what is here, or what others are fetching, or else it is the
+// caller's turn to fetch it: one of content, turn and error is returned.
+func (s *Source) hitOrTurn(ctx context.Context, desc ocispec.Descriptor) (*Content, *turn, error) {
+	hit, err := s.hit(ctx, desc)
+	if err != nil || hit != nil {
+		return hit, nil, err
+	}
+	return s.await(ctx, desc)
 }
 
 // FetchReference implements [registry.ReferenceFetcher] by FetchManifest.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -29,7 +30,7 @@ func (s *Store) Put(ctx context.Context, desc ocispec.Descriptor, content io.Rea
 	if err != nil {
 		return err
 	}
-	in, err := s.newIngest()
+	in, err := s.newIngest("")
 	if err != nil {
 		return fmt.Errorf("cache: keep %s: %w", desc.Digest, err)
 	}
@@ -50,17 +51,47 @@ type ingest struct {
 	done  bool
 }
 
-func (s *Store) newIngest() (*ingest, error) {
-	path := s.path("ingest", rand.Text())
+// newIngest makes a file of that name, in place of what somebody who was killed
+// has left, or of any name where it is empty. It is always a new file: whoever
+// has one of that name open writes elsewhere.
+func (s *Store) newIngest(name string) (*ingest, error) {
+	path := s.path("ingest", name)
+	if name == "" {
+		path = s.path("ingest", rand.Text())
+	} else {
+		os.Remove(path) // what cannot be removed is in the way
+	}
 	in := &ingest{store: s}
 	err := s.withParent(path, func() (err error) {
 		in.File, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 		return err
 	})
+	if name != "" && errors.Is(err, fs.ErrExist) {
+		return s.newIngest("")
+	}
 	if err != nil {
 		return nil, err
 	}
 	return in, nil
+}
+
+// kept gives the file its name and goes on with the open file, as a reader of a
+// removed one could. The ingest is over unless there is an error.
+func (in *ingest) kept(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
+	if runtime.GOOS == "windows" { // an open file cannot be renamed there
+		if err := in.keep(ctx, desc); err != nil {
+			return nil, err
+		}
+		c, err := in.store.Open(ctx, desc)
+		if err == nil {
+			c.origin = FromNetwork
+		}
+		return c, err
+	}
+	if err := in.rename(ctx, desc); err != nil {
+		return nil, err
+	}
+	return newContent(in.File, desc, FromNetwork), nil
 }
 
 // keep closes the file, its error checked (a full disk may show only here),

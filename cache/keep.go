@@ -14,17 +14,19 @@ type keeping struct {
 	ctx    context.Context
 	desc   ocispec.Descriptor
 	body   *arriving
+	turn   *turn
 	in     *ingest // nil: not, or no longer, being kept
 	n      int64
 	err    error
 }
 
-func (s *Source) keeping(ctx context.Context, desc ocispec.Descriptor, body *arriving) *keeping {
-	in, err := s.store.newIngest()
+func (s *Source) keeping(ctx context.Context, desc ocispec.Descriptor, body *arriving, t *turn) *keeping {
+	in, err := s.store.newIngest(t.name)
 	if err != nil {
 		s.store.trouble(cannotWrite, err)
+		t.end(ctx, nil, nil) // others get nothing by waiting
 	}
-	return &keeping{source: s, ctx: ctx, desc: desc, body: body, in: in}
+	return &keeping{source: s, ctx: ctx, desc: desc, body: body, turn: t, in: in}
 }
 
 // Read implements io.Reader. The verdict on the content comes with its last
@@ -57,25 +59,34 @@ func (k *keeping) write(p []byte) {
 	if _, err := k.in.Write(p); err != nil {
 		k.source.store.trouble(cannotWrite, err)
 		k.drop()
+		return
 	}
+	k.turn.moved(len(p))
 }
 
 func (k *keeping) keep() {
 	if k.in == nil {
 		return
 	}
-	if err := k.in.keep(k.ctx, k.desc); err != nil {
+	c, err := k.in.kept(k.ctx, k.desc)
+	if err != nil {
 		k.source.store.trouble(cannotWrite, err)
 		return
 	}
+	k.in = nil
 	k.source.settle(k.desc)
+	k.turn.end(k.ctx, c, nil)
+	c.Close() // nobody has read it through this
 }
 
+// drop gives up to keep it. Whoever waited for it fetches it himself: the reader
+// may have lost interest, or the cache cannot take it.
 func (k *keeping) drop() {
 	if k.in != nil {
 		k.in.discard()
 		k.in = nil
 	}
+	k.turn.end(k.ctx, nil, nil)
 }
 
 // Close ends the transfer. What did not arrive whole is not kept.

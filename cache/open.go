@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -18,16 +17,18 @@ import (
 //
 // Errors as for Fetch; where neither the cache nor the temporary directory has
 // room, that of the latter.
-func (s *Source) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
-	hit, err := s.hit(ctx, desc)
-	if err != nil || hit != nil {
-		return hit, err
+func (s *Source) Open(ctx context.Context, desc ocispec.Descriptor) (content *Content, err error) {
+	content, t, err := s.hitOrTurn(ctx, desc)
+	if t == nil {
+		return content, err
 	}
-	c, err := s.download(ctx, desc)
+	defer func() { t.end(ctx, content, err) }()
+	content, err = s.download(ctx, desc, t)
 	for n := 0; n < maxMirrors && errors.Is(err, registry.ErrDigestMismatch) && (n == 0 || registry.FromMirror(err)); n++ {
-		c, err = s.download(ctx, desc) // what stood between may have mangled it
+		t.restart()
+		content, err = s.download(ctx, desc, t) // what stood between may have mangled it
 	}
-	return c, err
+	return content, err
 }
 
 // maxMirrors is how many of a registry's mirrors may give wrong content before
@@ -35,13 +36,13 @@ func (s *Source) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, e
 const maxMirrors = 8
 
 // download fetches content whole.
-func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
+func (s *Source) download(ctx context.Context, desc ocispec.Descriptor, t *turn) (*Content, error) {
 	body, err := s.network(ctx, desc)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	to := s.store.newSpool()
+	to := s.store.newSpool(t)
 	defer to.Close()
 	if err := s.store.copy(ctx, to, body); err != nil {
 		return nil, registry.WrapError("fetch", body.name, err)
@@ -58,20 +59,22 @@ func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (*Conten
 // the cache cannot take more. It may be changed over once, at any byte.
 type spool struct {
 	store *Store
+	turn  *turn
 	in    *ingest // nil: not into the cache
 	n     int64   // bytes that are in it
 	tmp   *tempfile.File
 }
 
-func (s *Store) newSpool() *spool {
-	in, err := s.newIngest()
+func (s *Store) newSpool(t *turn) *spool {
+	in, err := s.newIngest(t.name)
 	if err != nil {
 		s.trouble(cannotWrite, err)
 	}
-	return &spool{store: s, in: in}
+	return &spool{store: s, turn: t, in: in}
 }
 
 func (sp *spool) Write(p []byte) (int, error) {
+	sp.turn.moved(len(p))
 	if sp.in != nil {
 		n, err := sp.in.Write(p)
 		if err == nil {
@@ -110,8 +113,9 @@ func (sp *spool) divert() error {
 // content hands out the file, which the spool then no longer closes.
 func (sp *spool) content(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
 	if sp.in != nil {
-		c, err := sp.kept(ctx, desc)
+		c, err := sp.in.kept(ctx, desc)
 		if err == nil {
+			sp.in = nil
 			return c, nil
 		}
 		if ctx.Err() != nil {
@@ -129,33 +133,6 @@ func (sp *spool) content(ctx context.Context, desc ocispec.Descriptor) (*Content
 	tmp := sp.tmp
 	sp.tmp = nil
 	return newContent(tmp, desc, FromNetwork), nil
-}
-
-// kept gives the file its name and goes on with the open file, as a reader
-// of a removed one could.
-func (sp *spool) kept(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
-	if runtime.GOOS == "windows" { // an open file cannot be renamed there
-		return sp.reopened(ctx, desc)
-	}
-	if err := sp.in.rename(ctx, desc); err != nil {
-		return nil, err
-	}
-	c := newContent(sp.in.File, desc, FromNetwork)
-	sp.in = nil
-	return c, nil
-}
-
-func (sp *spool) reopened(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
-	if err := sp.in.keep(ctx, desc); err != nil {
-		return nil, err
-	}
-	c, err := sp.store.Open(ctx, desc)
-	if err != nil {
-		return nil, err
-	}
-	c.origin = FromNetwork
-	sp.in = nil
-	return c, nil
 }
 
 // Close removes what content has not handed out.

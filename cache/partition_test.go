@@ -105,8 +105,8 @@ func TestPartitions(t *testing.T) {
 	if err != nil || len(parts) != len(names)+1 {
 		t.Errorf("%d directories of partitions, %v, want %d", len(parts), err, len(names)+1)
 	}
-	if above, err := os.ReadDir(dir); err != nil || len(above) != 3 {
-		t.Errorf("%v, %v beside blobs, ingest and parts", above, err)
+	if above, err := os.ReadDir(dir); err != nil || len(above) != 4 {
+		t.Errorf("%v, %v beside blobs, ingest, locks and parts", above, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -23,6 +24,10 @@ type Options struct {
 	// Policy is what a caller who has none of its own reads under; see
 	// Store.Policy. The zero Policy confirms every tag.
 	Policy Policy
+	// Patience is how long a download of another goroutine or process may stand
+	// still before one that waits for it fetches the content itself. Zero:
+	// DefaultPatience.
+	Patience time.Duration
 	// Logger hears of files that were bad, and of what could not be written,
 	// once per cause. Nil: silent.
 	Logger *slog.Logger
@@ -35,8 +40,10 @@ type Store struct {
 	dir       string // empty: it keeps nothing
 	partition string // the name of its directory in parts
 	policy    Policy
+	patience  time.Duration
 	log       *slog.Logger
 	buffers   sync.Pool
+	flights   flights
 
 	mu     sync.Mutex
 	logged map[string]bool // causes of trouble that the log has
@@ -62,6 +69,9 @@ func Open(dir string, options *Options) (*Store, error) {
 		return s, nil
 	}
 	s.partition, s.policy = partitionDir(options.Partition), options.Policy
+	if options.Patience > 0 {
+		s.patience = options.Patience
+	}
 	if options.Logger != nil {
 		s.log = options.Logger
 	}
@@ -74,7 +84,7 @@ func Open(dir string, options *Options) (*Store, error) {
 func None() *Store { return newStore("") }
 
 func newStore(dir string) *Store {
-	s := &Store{dir: dir, partition: defaultPartition, log: slog.New(slog.DiscardHandler), logged: map[string]bool{}}
+	s := &Store{dir: dir, partition: defaultPartition, patience: DefaultPatience, log: slog.New(slog.DiscardHandler), logged: map[string]bool{}}
 	s.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	return s
 }

@@ -43,7 +43,7 @@ func (s *Store) Take(ctx context.Context, want digest.Digest, r io.Reader) (*Con
 		}
 		algorithm = want.Algorithm()
 	}
-	to := s.newSpool()
+	to := s.newSpool(&turn{})
 	defer to.Close()
 	hash := algorithm.Digester()
 	count := &counter{}

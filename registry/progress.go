@@ -43,6 +43,9 @@ type Transfer struct {
 	// transfer starts anew, and is never more than Descriptor.Size where that
 	// is known.
 	Done int64
+	// Elsewhere tells that another operation moves it, of this process or of
+	// another one, and that this one waits for it: its bytes are not moved twice.
+	Elsewhere bool
 	// Ended tells that this transfer moves no more: all of it has moved, or it
 	// was given up. The operation's error, not this, says which.
 	Ended bool

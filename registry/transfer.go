@@ -24,7 +24,7 @@ func WatchTransfer(ctx context.Context, t Transfer, r io.Reader) (watched io.Rea
 	if to == nil {
 		return r, func() {}
 	}
-	t.ID, t.Done, t.Ended = 0, 0, false
+	t.ID, t.Done, t.Ended, t.Elsewhere = 0, 0, false, false
 	w := &transferReader{r: r, to: to, now: t}
 	if s, ok := r.(io.Seeker); ok {
 		if start, err := s.Seek(0, io.SeekCurrent); err == nil {
@@ -33,6 +33,19 @@ func WatchTransfer(ctx context.Context, t Transfer, r io.Reader) (watched io.Rea
 		}
 	}
 	return w, w.end
+}
+
+// TrackTransfer is WatchTransfer for content that somebody else moves, while
+// the operation of ctx waits for it: a cache that another process fills. at
+// tells how many bytes have moved by then; ended as there.
+func TrackTransfer(ctx context.Context, t Transfer) (at func(done int64), ended func()) {
+	to := watcherOf(ctx)
+	if to == nil {
+		return func(int64) {}, func() {}
+	}
+	t.ID, t.Done, t.Ended, t.Elsewhere = 0, 0, false, true
+	r := &transferReader{to: to, now: t}
+	return func(done int64) { r.change(false, func(t *Transfer) { t.Done = done }) }, r.end
 }
 
 // watch is WatchTransfer for content of this repository.

@@ -131,8 +131,11 @@ func (p *progress) setStatus(text string) {
 
 func (p *progress) newBar(t registry.Transfer) *bar {
 	name := "pull"
-	if t.Upload {
+	switch {
+	case t.Upload:
 		name = "push"
+	case t.Elsewhere:
+		name = "wait" // for what another process pulls
 	}
 	if t.Reference.Repository != "" {
 		name += " " + path.Base(t.Reference.Repository)
