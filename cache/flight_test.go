@@ -54,6 +54,7 @@ func openWhole(ctx context.Context, src *cache.Source, desc ocispec.Descriptor) 
 // Content that many ask for at once comes once, whichever way they read it, and
 // those who wait are told how far it is.
 func TestOneDownload(t *testing.T) {
+	t.Parallel()
 	f, desc, data := downloads(1<<20, func(b []byte) io.Reader {
 		return slowly{bytes.NewReader(b), 20 * time.Millisecond, 128 << 10}
 	})
@@ -158,6 +159,7 @@ func TestDownloadGivenUp(t *testing.T) {
 // A download that stands still delays nobody for longer than the patience, be
 // it in this process or in another, and the others share the next one.
 func TestDownloadStandsStill(t *testing.T) {
+	t.Parallel()
 	const patience = 3 * time.Second
 	hanging := make(chan struct{})
 	var hung sync.WaitGroup
@@ -205,6 +207,7 @@ func TestDownloadStandsStill(t *testing.T) {
 
 // When nothing comes for anybody, everyone asks for himself in the end.
 func TestNothingComesForAnybody(t *testing.T) {
+	t.Parallel()
 	const patience = 200 * time.Millisecond
 	hanging := make(chan struct{})
 	var asked atomic.Int64
@@ -237,6 +240,7 @@ func TestNothingComesForAnybody(t *testing.T) {
 // An answer of the registry is one for all who wait for it; that the one who
 // asked was cancelled is not.
 func TestDownloadFails(t *testing.T) {
+	t.Parallel()
 	f, desc, _ := downloads(1000, nil)
 	f.fetchErr = registry.ErrDenied
 	gate := make(chan struct{})
@@ -299,6 +303,7 @@ func TestDownloadOfAnotherRepository(t *testing.T) {
 
 // A directory without locks costs downloads and no more.
 func TestNoLocks(t *testing.T) {
+	t.Parallel()
 	f, desc, data := downloads(100_000, func(b []byte) io.Reader {
 		return slowly{bytes.NewReader(b), 5 * time.Millisecond, 32 << 10}
 	})
@@ -329,6 +334,7 @@ func TestNoLocks(t *testing.T) {
 
 // Where the cache keeps nothing, those of one process share what is downloaded.
 func TestOneDownloadWithoutDirectory(t *testing.T) {
+	t.Parallel()
 	f, desc, data := downloads(1<<20, func(b []byte) io.Reader {
 		return slowly{bytes.NewReader(b), 10 * time.Millisecond, 128 << 10}
 	})
