@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -195,6 +196,43 @@ func TestKilled(t *testing.T) {
 	}
 	if got := f.spent(); got != "Fetch" || strings.TrimSpace(log.String()) != "" {
 		t.Errorf("asked the source for %q; log: %s", got, log)
+	}
+}
+
+// A process that hangs while content arrives delays nobody for longer than the
+// patience.
+func TestHung(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "cache")
+	cmd := helper(t, "hang", dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	if _, err := io.ReadFull(out, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	const patience = time.Second
+	s, err := cache.Open(dir, &cache.Options{Patience: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := noise(1<<20, 13)
+	desc := describe("", data)
+	f := newFake()
+	f.content[desc.Digest] = data
+	start := time.Now()
+	got, err := fetch(t.Context(), s.Through(f, team, cache.Policy{}), desc)
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if took := time.Since(start); took < patience/2 || took > 5*patience {
+		t.Errorf("took %s", took)
 	}
 }
 
