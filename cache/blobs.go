@@ -70,8 +70,17 @@ func (s *Store) blobPath(d digest.Digest) string {
 	return s.path("blobs", d.Algorithm().String(), d.Encoded())
 }
 
-// openBlob opens a file of content whose hash is its name.
+// openBlob opens a file of content whose hash is its name, and notes its use.
 func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
+	f, info, err := s.peekBlob(ctx, d)
+	if err == nil {
+		used(s.blobPath(d), info)
+	}
+	return f, info, err
+}
+
+// peekBlob is openBlob for looking around, which is no use.
+func (s *Store) peekBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
 	if _, ok := s.knows(d); !ok {
 		return nil, nil, missing(d)
 	}
@@ -81,7 +90,6 @@ func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.Fil
 	}
 	switch {
 	case err == nil:
-		used(s.blobPath(d), info)
 		return f, info, nil
 	case ctx.Err() != nil:
 		err = ctx.Err()

@@ -1,13 +1,10 @@
 package cache
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -36,92 +33,76 @@ type Entry struct {
 	Fetched, Confirmed time.Time
 }
 
-// Entries lists the tags whose manifest is here, and the pins, sorted by
-// reference. A tag that was fetched and then packed here with other content is
-// listed twice, the pin second. What was only ever asked for by digest has no
-// entry. Files that are bad are skipped and logged; of blobs, other than
-// manifests, the size is looked at and not the content.
+// Entries lists the tags whose manifest is here, and the pins, repository by
+// repository and in no order. A tag that was fetched and then packed here with
+// other content is listed twice, the pin second. What was only ever asked for
+// by digest has no entry. Files that are bad are skipped and logged; of blobs,
+// other than manifests, the size is looked at and not the content. To be listed
+// is no use of content.
 //
-// A cache that does not exist is empty. An error, of a directory that cannot
-// be read or of ctx, is yielded once and ends the listing.
+// The listing is a stream: it takes no more memory for a million tags than for
+// one. What is added or removed meanwhile may be in it or not. A cache that does
+// not exist is empty. An error, of a directory that cannot be read or of ctx, is
+// yielded once and ends the listing.
 func (s *Store) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		entries, err := s.entries(ctx)
-		if err != nil {
-			yield(Entry{}, fmt.Errorf("list the cache: %w", err))
-			return
-		}
-		for _, e := range entries {
+		err := s.eachEntry(ctx, func(e Entry) error {
 			ok, err := s.measure(ctx, &e)
-			if err != nil {
-				yield(Entry{}, fmt.Errorf("list the cache: %w", err))
-				return
+			if err == nil && ok && !yield(e, nil) {
+				err = errEnough
 			}
-			if ok && !yield(e, nil) {
-				return
-			}
+			return err
+		})
+		if err != nil && err != errEnough {
+			yield(Entry{}, fmt.Errorf("list the cache: %w", err))
 		}
 	}
 }
 
-func (s *Store) entries(ctx context.Context) ([]Entry, error) {
-	refs, err := s.listRepositories(ctx, s.part("refs"), s.refPath)
-	if err != nil {
-		return nil, err
+// errEnough ends a listing of which nobody wants more.
+var errEnough = errors.New("enough")
+
+// eachEntry calls fn with the references, each before its pin, and then with the
+// pins that have none.
+func (s *Store) eachEntry(ctx context.Context, fn func(Entry) error) error {
+	if s.dir == "" {
+		return nil
 	}
-	pins, err := s.listRepositories(ctx, s.part("pins"), s.pinPath)
-	if err != nil {
-		return nil, err
-	}
-	pinned := map[registry.Reference]record{}
-	for _, r := range pins {
-		pinned[r.Reference] = r
-	}
-	var all []Entry
-	for _, r := range refs {
-		pin, ok := pinned[r.Reference]
+	err := s.eachRepository(ctx, s.part("refs"), s.refPath, func(r record) error {
+		pin, ok := s.recordAt(s.pinPath(r.Reference), r.Reference)
 		same := ok && pin.Digest == r.Digest
-		if same {
-			delete(pinned, r.Reference)
+		err := fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Fetched: r.Fetched, Confirmed: r.Confirmed})
+		if err != nil || !ok || same {
+			return err
 		}
-		all = append(all, Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Fetched: r.Fetched, Confirmed: r.Confirmed})
-	}
-	for _, r := range pinned {
-		all = append(all, Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: true, Fetched: r.Fetched})
-	}
-	slices.SortFunc(all, func(a, b Entry) int {
-		if c := cmp.Compare(a.Reference.String(), b.Reference.String()); c != 0 || a.Pinned == b.Pinned {
-			return c
-		}
-		if b.Pinned {
-			return -1
-		}
-		return 1
+		return fn(pinEntry(pin))
 	})
-	return all, nil
+	if err != nil {
+		return err
+	}
+	return s.eachRepository(ctx, s.part("pins"), s.pinPath, func(pin record) error {
+		if _, ok := s.recordAt(s.refPath(pin.Reference), pin.Reference); ok {
+			return nil
+		}
+		return fn(pinEntry(pin))
+	})
 }
 
-// listRepositories reads the records one directory further down.
-func (s *Store) listRepositories(ctx context.Context, root string, where func(registry.Reference) string) ([]record, error) {
-	dirs, err := os.ReadDir(root)
-	if err != nil {
-		if os.IsNotExist(err) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	var all []record
-	for _, dir := range dirs {
-		if !dir.IsDir() {
-			continue
-		}
-		records, err := s.listRecords(ctx, filepath.Join(root, dir.Name()), where)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, records...)
-	}
-	return all, nil
+func pinEntry(pin record) Entry {
+	return Entry{Reference: pin.Reference, Descriptor: pin.descriptor(), Pinned: true, Fetched: pin.Fetched}
+}
+
+// eachRepository calls fn with the records one directory further down.
+func (s *Store) eachRepository(ctx context.Context, root string, where func(registry.Reference) string, fn func(record) error) error {
+	return eachDir(ctx, root, func(dir string) error {
+		return s.eachRecord(ctx, dir, where, fn)
+	})
+}
+
+// recordAt reads the record of ref, without consequences where it is bad.
+func (s *Store) recordAt(path string, ref registry.Reference) (r record, ok bool) {
+	_, err := s.loadSealed(path, maxRecord, &r)
+	return r, err == nil && r.Reference == ref
 }
 
 // measure looks at what an entry has here. A tag without its manifest is none;

@@ -115,7 +115,7 @@ func (in *ingest) rename(ctx context.Context, desc ocispec.Descriptor) error {
 	err := in.store.withParent(path, func() error { return os.Rename(in.Name(), path) })
 	if err == nil {
 		in.done = true
-		return nil
+		return in.store.learn(desc.Digest) // a collection may have forgotten it meanwhile
 	}
 	if !in.store.has(desc) {
 		return err

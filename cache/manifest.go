@@ -8,6 +8,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/ocijson"
+	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -32,17 +33,21 @@ func children(data []byte) ([]ocispec.Descriptor, error) {
 	return all, nil
 }
 
-// readManifest reads a manifest that is here. Errors as for Open.
+// readManifest reads a manifest that is here, which does not count as its use.
+// Errors as for Open.
 func (s *Store) readManifest(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
 	if desc.Size > maxManifest {
 		return nil, tooLarge(desc)
 	}
-	c, err := s.Open(ctx, desc)
+	f, info, err := s.peekBlob(ctx, desc.Digest)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
-	return io.ReadAll(c)
+	defer f.Close()
+	if info.Size() != desc.Size {
+		return nil, &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: info.Size()}
+	}
+	return io.ReadAll(io.NewSectionReader(f, 0, desc.Size))
 }
 
 // byDigest describes the manifest of that digest, if it is here and one.

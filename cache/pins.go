@@ -38,8 +38,15 @@ func (s *Store) Pin(ctx context.Context, ref registry.Reference, root ocispec.De
 	if root.MediaType == "" {
 		return fmt.Errorf("pin %s: its descriptor has no media type", ref)
 	}
+	// What is opened now was used, so that no collection removes it before the
+	// pin is there; those that are about to shall not do so either.
+	release, err := s.holdRemovals(ctx)
+	if err != nil {
+		return fmt.Errorf("pin %s: %w", ref, err)
+	}
+	defer release()
 	dirs := map[string]bool{}
-	err := s.walk(ctx, root, func(desc ocispec.Descriptor, _ bool) error {
+	err = s.walk(ctx, root, func(desc ocispec.Descriptor, _ bool) error {
 		dirs[filepath.Dir(s.blobPath(desc.Digest))] = true
 		dirs[filepath.Dir(s.knownPath(desc.Digest))] = true
 		return s.syncBlob(ctx, desc)

@@ -85,40 +85,40 @@ func (s *Store) readRecord(path string) (record, bool) {
 	return r, ok
 }
 
-// listRecords reads the records in dir, sorted by file name. Temporary files
-// are none of them; a record under another name than where gives it is bad. A
-// directory that is missing has none.
-func (s *Store) listRecords(ctx context.Context, dir string, where func(registry.Reference) string) ([]record, error) {
+// listRecords reads the records in dir, in no order; see eachRecord.
+func (s *Store) listRecords(ctx context.Context, dir string, where func(registry.Reference) string) (all []record, err error) {
+	err = s.eachRecord(ctx, dir, where, func(r record) error {
+		all = append(all, r)
+		return nil
+	})
+	return all, err
+}
+
+// eachRecord calls fn with the records in dir. Temporary files are none of
+// them; a record under another name than where gives it is bad. A directory
+// that is missing has none. An error of fn ends it and is returned.
+func (s *Store) eachRecord(ctx context.Context, dir string, where func(registry.Reference) string, fn func(record) error) error {
 	if s.dir == "" {
-		return nil, nil
+		return nil
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var all []record
-	for _, file := range files {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+	return eachFile(ctx, dir, func(file fs.DirEntry) error {
 		path := filepath.Join(dir, file.Name())
 		if strings.HasPrefix(file.Name(), ".") || file.IsDir() {
-			continue
+			return nil
 		}
 		var r record
 		if _, err := s.loadSealed(path, maxRecord, &r); err != nil {
 			if errors.Is(err, errBadFile) { // a stranger's, maybe: who looks for this very name removes it
 				s.log.Warn("bad file in the cache", "path", path, "error", err)
 			}
-			continue
+			return nil
 		}
 		if where(r.Reference) != path {
 			s.log.Warn("file in the cache is another reference's", "path", path, "got", r.Reference)
-			continue
+			return nil
 		}
-		all = append(all, r)
-	}
-	return all, nil
+		return fn(r)
+	})
 }
 
 // writeRef makes a record. It is not synced to the disk: after a power cut a
