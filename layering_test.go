@@ -59,7 +59,7 @@ var layers = map[string]layer{
 	"registry/registrytest": {ours: []string{"internal", "registry"}, theirs: []string{"cuelabs.dev/go/oci/ociregistry", imageSpec, goDigest}},
 	"registry/layout":       {ours: []string{"internal", "registry"}, theirs: []string{imageSpec, goDigest}},
 	"registry/channel":      {ours: []string{"internal", "registry"}, theirs: []string{imageSpec, goDigest, sync}},
-	"cache":                 {ours: []string{"internal", "registry"}, theirs: []string{"github.com/gofrs/flock", imageSpec, goDigest, sync}},
+	"cache":                 {ours: []string{"internal", "registry"}, theirs: []string{"github.com/gofrs/flock", "golang.org/x/sys/windows", imageSpec, goDigest, sync}},
 	"chart":                 {ours: []string{"internal", "registry", "registry/channel", "cache"}, theirs: []string{imageSpec, goDigest, sync, yaml, "go.yaml.in/yaml", "github.com/Masterminds/semver/v3"}},
 	"chart/classic":         {ours: []string{"internal", "registry", "chart"}, theirs: []string{imageSpec, goDigest, sync, yaml, "go.yaml.in/yaml"}},
 	"chart/provenance":      {ours: []string{"internal", "registry", "chart"}, theirs: []string{"github.com/ProtonMail/go-crypto", goDigest, yaml}},

@@ -97,11 +97,11 @@ func (s *Store) Collect(ctx context.Context, limits Limits, options CollectOptio
 		return Collection{}, err
 	}
 	if !options.DryRun {
-		unlock, err := s.lockOut(ctx, "collect")
+		claim, err := s.lockOut(ctx, lockCollect)
 		if err != nil {
 			return Collection{}, fmt.Errorf("collect the cache: %w", err)
 		}
-		defer unlock()
+		defer claim.Release()
 	}
 	return s.collect(ctx, limits, options)
 }
@@ -174,7 +174,7 @@ func (c *collector) run(ctx context.Context) error {
 	if err := c.makePlan(ctx); err != nil {
 		return err
 	}
-	for _, sweep := range []func(context.Context) error{c.sweepContent, c.sweepParts, c.sweepIngest, c.sweepLocks} {
+	for _, sweep := range []func(context.Context) error{c.sweepContent, c.sweepParts, c.sweepIngest, c.sweepLocks, c.sweepTop} {
 		if err := sweep(ctx); err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ func (c *collector) flush(ctx context.Context) error {
 			c.gone.add(string(x.digest))
 		}
 	} else {
-		release, err := c.store.holdRemovals(ctx)
+		claim, err := c.store.holdRemovals(ctx)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (c *collector) flush(ctx context.Context) error {
 			}
 		}
 		gone = left
-		release()
+		claim.Release()
 	}
 	for _, x := range gone {
 		c.result.Removed++

@@ -31,11 +31,11 @@ func (s *Store) CollectIfDue(ctx context.Context, limits Limits, every time.Dura
 	if err := ctx.Err(); err != nil || !s.exists() || !s.due(every) {
 		return false, Collection{}, err
 	}
-	unlock, ok := s.tryLockOut(ctx, "collect")
-	if !ok {
-		return false, Collection{}, ctx.Err()
+	claim, free := s.tryLockOut(lockCollect)
+	if !free {
+		return false, Collection{}, nil
 	}
-	defer unlock()
+	defer claim.Release()
 	if !s.due(every) { // somebody has just done it
 		return false, Collection{}, nil
 	}

@@ -7,38 +7,43 @@ import (
 	"github.com/portolan-oci/portolan/internal/lockfile"
 )
 
+// Names of locks; those of downloads have others.
+const (
+	lockCollect = "collect" // had by the collection of the directory
+	lockRemove  = "remove"  // had while content is removed, and while it is pinned
+)
+
 // lockOut waits until no other process, and no other goroutine, has the lock of
-// that name. Where the file system has no locks, or nothing can be written, it
-// is had by everyone. The error is that of ctx.
-func (s *Store) lockOut(ctx context.Context, name string) (unlock func(), err error) {
-	path := s.path("locks", name)
-	err = s.withParent(path, func() error {
-		unlock, err = lockfile.LockFile(ctx, path)
-		return err
-	})
-	switch {
-	case err == nil:
-		return unlock, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+// that name. Where the file system has no locks, or nothing can be written,
+// everyone has it. The error is that of ctx.
+func (s *Store) lockOut(ctx context.Context, name string) (*lockfile.Claim, error) {
+	for {
+		claim, free := s.tryLockOut(name)
+		if free {
+			return claim, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(claimEvery):
+		}
 	}
-	s.trouble(cannotLock, err)
-	return func() {}, nil
 }
 
-// tryLockOut is lockOut without the wait.
-func (s *Store) tryLockOut(ctx context.Context, name string) (unlock func(), ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
-	defer cancel()
-	unlock, err := s.lockOut(ctx, name)
-	return unlock, err == nil
+// tryLockOut is lockOut without the wait: free tells whether it was.
+func (s *Store) tryLockOut(name string) (claim *lockfile.Claim, free bool) {
+	claim, err := s.claim(name)
+	if err != nil {
+		s.trouble(cannotLock, err)
+	}
+	return claim, claim != nil || err != nil
 }
 
 const cannotLock = "cache has no locks, going on without"
 
-// holdRemovals keeps collections from removing content until release, which is
-// called soon. Content that was opened under it is not removed afterwards
-// either, since it was used.
-func (s *Store) holdRemovals(ctx context.Context) (release func(), err error) {
-	return s.lockOut(ctx, "remove")
+// holdRemovals keeps collections from removing content for as long as it has the
+// claim, which is short. What is opened meanwhile stays afterwards too: it was
+// used.
+func (s *Store) holdRemovals(ctx context.Context) (*lockfile.Claim, error) {
+	return s.lockOut(ctx, lockRemove)
 }

@@ -40,11 +40,11 @@ func (s *Store) Pin(ctx context.Context, ref registry.Reference, root ocispec.De
 	}
 	// What is opened now was used, so that no collection removes it before the
 	// pin is there; those that are about to shall not do so either.
-	release, err := s.holdRemovals(ctx)
+	claim, err := s.holdRemovals(ctx)
 	if err != nil {
 		return fmt.Errorf("pin %s: %w", ref, err)
 	}
-	defer release()
+	defer claim.Release()
 	dirs := map[string]bool{}
 	err = s.walk(ctx, root, func(desc ocispec.Descriptor, _ bool) error {
 		dirs[filepath.Dir(s.blobPath(desc.Digest))] = true
