@@ -103,7 +103,7 @@ func (s *Store) entries(ctx context.Context) ([]Entry, error) {
 
 // listRepositories reads the records one directory further down.
 func (s *Store) listRepositories(ctx context.Context, root string, where func(registry.Reference) string) ([]record, error) {
-	dirs, err := os.ReadDir(root)
+	dirs, err := readDir(root)
 	if err != nil {
 		if os.IsNotExist(err) {
 			return nil, nil
