@@ -88,12 +88,14 @@ var printed = []reflect.Type{
 
 	reflect.TypeFor[cache.Content](),
 	reflect.TypeFor[cache.Entry](),
+	reflect.TypeFor[cache.Fault](),
 	reflect.TypeFor[cache.Options](),
 	reflect.TypeFor[cache.Policy](),
 	reflect.TypeFor[cache.Resolution](),
 	reflect.TypeFor[cache.Source](),
 	reflect.TypeFor[cache.Store](),
 	reflect.TypeFor[cache.TagMoved](),
+	reflect.TypeFor[cache.VerifyOptions](),
 
 	reflect.TypeFor[chart.Archive](),
 	reflect.TypeFor[chart.ArchiveError](),
