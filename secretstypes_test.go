@@ -91,6 +91,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[cache.Content](),
 	reflect.TypeFor[cache.Entry](),
 	reflect.TypeFor[cache.Limits](),
+	reflect.TypeFor[cache.Fault](),
 	reflect.TypeFor[cache.Options](),
 	reflect.TypeFor[cache.Policy](),
 	reflect.TypeFor[cache.Removal](),
@@ -98,6 +99,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[cache.Source](),
 	reflect.TypeFor[cache.Store](),
 	reflect.TypeFor[cache.TagMoved](),
+	reflect.TypeFor[cache.VerifyOptions](),
 
 	reflect.TypeFor[chart.Archive](),
 	reflect.TypeFor[chart.ArchiveError](),

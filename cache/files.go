@@ -2,10 +2,15 @@ package cache
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/portolan-oci/portolan/internal/atomicfile"
 )
 
 // eachFile calls fn with what is in a directory, in no order, a piece of the
@@ -13,7 +18,7 @@ import (
 // empty. An error of fn ends it and is returned.
 func eachFile(ctx context.Context, dir string, fn func(fs.DirEntry) error) error {
 	const piece = 512
-	d, err := os.Open(dir)
+	d, err := openDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -38,4 +43,32 @@ func eachFile(ctx context.Context, dir string, fn func(fs.DirEntry) error) error
 			return err
 		}
 	}
+}
+
+// openDir opens a directory to read, and anything else not: opening a pipe
+// could wait forever.
+func openDir(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
+	}
+	return os.Open(path)
+}
+
+// clearPlace takes away what stands where a file of ours belongs. A directory
+// that somebody has put something into is not ours to remove: it is moved
+// aside, under a hidden name beside it.
+func clearPlace(path string) error {
+	err := atomicfile.Remove(path)
+	if err == nil {
+		return nil
+	}
+	if info, serr := os.Lstat(path); serr != nil || !info.IsDir() {
+		return err
+	}
+	dir, base := filepath.Split(path)
+	return os.Rename(path, filepath.Join(dir, "."+base+".foreign-"+rand.Text()[:8]))
 }

@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/atomicfile"
 	"github.com/portolan-oci/portolan/internal/verify"
 )
 
@@ -117,16 +118,18 @@ func (in *ingest) rename(ctx context.Context, desc ocispec.Descriptor) error {
 		in.done = true
 		return in.store.learn(desc.Digest) // a collection may have forgotten it meanwhile
 	}
-	if !in.store.has(desc) {
+	if in.store.has(desc) {
+		if c, err := in.store.Open(ctx, desc); err == nil {
+			c.Close()
+			in.done = true
+			return atomicfile.Remove(in.Name())
+		}
+	}
+	if err := atomicfile.Rename(in.Name(), path); err != nil { // theirs was bad, and is done with soon
 		return err
 	}
-	c, openErr := in.store.Open(ctx, desc)
-	if openErr != nil {
-		return err
-	}
-	c.Close()
 	in.done = true
-	return os.Remove(in.Name())
+	return nil
 }
 
 // discard closes the file and removes it if it was not renamed. It may be
@@ -137,7 +140,7 @@ func (in *ingest) discard() {
 		return
 	}
 	in.done = true
-	if err := os.Remove(in.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := atomicfile.Remove(in.Name()); err != nil {
 		in.store.trouble(cannotRemove, err)
 	}
 }

@@ -51,16 +51,32 @@ func (s *Store) knows(d digest.Digest) (since time.Time, ok bool) {
 // learn notes that the partition has been shown the content.
 func (s *Store) learn(d digest.Digest) error {
 	path := s.knownPath(d)
-	return s.withParent(path, func() error {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if errors.Is(err, fs.ErrExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return f.Close()
-	})
+	err := s.withParent(path, func() error { return mark(path) })
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, ok := s.knows(d); ok {
+		return nil
+	}
+	// What stands there is no file: it would make the content a miss forever.
+	s.log.Warn("bad file in the cache removed", "path", path, "error", errIrregular)
+	if err := clearPlace(path); err != nil {
+		return err
+	}
+	if err := mark(path); !errors.Is(err, fs.ErrExist) { // else others were faster
+		return err
+	}
+	return nil
+}
+
+// mark makes an empty file. The error matches fs.ErrExist where there is
+// anything of that name.
+func mark(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // knownPath wants a valid digest, as blobPath does.

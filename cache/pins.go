@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/atomicfile"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -105,10 +106,7 @@ func (s *Store) Unpin(ctx context.Context, ref registry.Reference) error {
 		return nil
 	}
 	path := s.pinPath(ref)
-	err := os.Remove(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	err := atomicfile.Remove(path)
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/atomicfile"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -131,11 +131,7 @@ func (s *Store) removeRef(ref registry.Reference) error {
 	if s.dir == "" {
 		return errNone
 	}
-	err := os.Remove(s.refPath(ref))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return atomicfile.Remove(s.refPath(ref))
 }
 
 func (s *Store) writeRecord(path string, r record, durable bool) error {

@@ -123,7 +123,7 @@ func (s *Store) removeSame(path string, bad fs.FileInfo) {
 	if now, err := os.Stat(path); err != nil || !os.SameFile(now, bad) {
 		return
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := clearPlace(path); err != nil {
 		s.trouble(cannotRemove, err)
 	}
 }

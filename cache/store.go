@@ -114,12 +114,23 @@ func (s *Store) path(elem ...string) string {
 
 // withParent runs write, which makes or moves a file to path, and once more
 // with the directory of path made if that was missing: the usual write costs
-// no look at the directory, and one that is removed meanwhile does no harm.
+// no look at the directory, and one that is removed meanwhile does no harm. A
+// directory in the place of the file itself is cleared away for the second try.
 func (s *Store) withParent(path string, write func() error) error {
 	if s.dir == "" {
 		return errNone
 	}
 	err := write()
+	if err == nil {
+		return nil
+	}
+	if info, serr := os.Lstat(path); serr == nil && info.IsDir() {
+		s.log.Warn("bad file in the cache removed", "path", path, "error", errIrregular)
+		if err := clearPlace(path); err != nil {
+			return err
+		}
+		return write()
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

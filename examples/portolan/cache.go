@@ -13,7 +13,7 @@ import (
 
 func (a *app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "cache", Short: "Look into the cache", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return usagef("usage: %s list|path", cmd.UseLine()) }}
+		RunE: func(cmd *cobra.Command, _ []string) error { return usagef("usage: %s list|path|verify", cmd.UseLine()) }}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "path",
 		Short: "Print the cache's directory",
@@ -33,7 +33,7 @@ func (a *app) cacheCommand() *cobra.Command {
 		Short: "List the references that the cache knows",
 		Args:  args(cobra.NoArgs),
 		RunE:  a.cacheList,
-	})
+	}, a.cacheVerifyCommand())
 	return cmd
 }
 

@@ -140,7 +140,7 @@ func status(err error) int {
 	switch {
 	case usage, unknown, is(registry.ErrInvalidReference) && !declared:
 		return exitUsage
-	case is(registry.ErrDigestMismatch, chart.ErrVerification):
+	case is(registry.ErrDigestMismatch, chart.ErrVerification, errBadCache):
 		return exitVerification
 	case is(registry.ErrUnauthorized, registry.ErrDenied, registry.ErrBlocked, auth.ErrPlaintextRefused, auth.ErrRealmRefused, device.ErrExpired):
 		return exitUnauthorized

@@ -35,13 +35,13 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 }
 
 // Commit closes the file, its error checked (a full disk may show only here),
-// and renames it onto its destination. Where the content must outlive a power
-// cut, call Sync first.
+// and renames it onto its destination, as Rename does. Where the content must
+// outlive a power cut, call Sync first.
 func (f *File) Commit() error {
 	if err := f.File.Close(); err != nil {
 		return errors.Join(err, f.discard())
 	}
-	if err := os.Rename(f.Name(), f.path); err != nil {
+	if err := Rename(f.Name(), f.path); err != nil {
 		return errors.Join(err, f.discard())
 	}
 	f.done = true
@@ -63,11 +63,7 @@ func (f *File) Close() error {
 
 func (f *File) discard() error {
 	f.done = true
-	err := os.Remove(f.Name())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return Remove(f.Name())
 }
 
 // WriteFile replaces the content of path with data.
