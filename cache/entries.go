@@ -17,7 +17,8 @@ import (
 
 // Entry is a reference that the cache can answer.
 type Entry struct {
-	// Reference has a tag and no digest.
+	// Reference has a tag and no digest, or, for what was imported under its
+	// digest alone, a digest and no tag.
 	Reference registry.Reference
 	// Descriptor is that of the manifest.
 	Descriptor ocispec.Descriptor
@@ -30,6 +31,9 @@ type Entry struct {
 	// Pinned tells whether the manifest was packed here under this reference
 	// and not yet pushed.
 	Pinned bool
+	// Held tells whether it was imported, and is kept whatever its age until it
+	// is released; see Store.Import and Store.Release.
+	Held bool
 	// Fetched is when the manifest was first kept for this reference, and
 	// Confirmed when the registry last said that the tag names it; zero for
 	// what was packed here and never pushed.
@@ -84,7 +88,7 @@ func (s *Store) entries(ctx context.Context) ([]Entry, error) {
 		if same {
 			delete(pinned, r.Reference)
 		}
-		all = append(all, Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Fetched: r.Fetched, Confirmed: r.Confirmed})
+		all = append(all, Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Held: r.Held, Fetched: r.Fetched, Confirmed: r.Confirmed})
 	}
 	for _, r := range pinned {
 		all = append(all, Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: true, Fetched: r.Fetched})
