@@ -120,6 +120,8 @@ var printed = []reflect.Type{
 	reflect.TypeFor[chart.DependencyOptions](),
 	reflect.TypeFor[chart.DependencyStatus](),
 	reflect.TypeFor[chart.Entry](),
+	reflect.TypeFor[chart.ExportOptions](),
+	reflect.TypeFor[chart.Exported](),
 	reflect.TypeFor[chart.IndexError](),
 	reflect.TypeFor[chart.IndexedChart](),
 	reflect.TypeFor[chart.Layers](),

@@ -118,7 +118,7 @@ type exporting struct {
 func (x *exporting) plan(ctx context.Context, root ExportRoot) error {
 	ref := root.Reference
 	if ref.Object() == "" {
-		return &registry.Error{Op: "export", Reference: ref, Kind: registry.ErrInvalidReference, Err: errors.New("neither a tag nor a digest")}
+		return &registry.Error{Op: "resolve", Reference: ref, Kind: registry.ErrInvalidReference, Err: errors.New("neither a tag nor a digest")}
 	}
 	if ref.Digest != "" {
 		ref.Tag = ""

@@ -43,12 +43,12 @@ func (im *importing) sort(ctx context.Context, entries []ocispec.Descriptor) err
 		}
 	}
 	if len(homeless) > 0 {
-		return &registry.Error{Op: "import", Kind: registry.ErrInvalidReference,
+		return &registry.Error{Op: "read names", Kind: registry.ErrInvalidReference,
 			Err:  fmt.Errorf("the layout does not say of which repository its tags are: %s", redact.Text(strings.Join(homeless, ", "), maxShown)),
 			Hint: "name the repository to import them into"}
 	}
 	if len(im.roots) == 0 && len(im.unnamed) > 0 && im.into.IsZero() {
-		return &registry.Error{Op: "import", Kind: registry.ErrInvalidReference,
+		return &registry.Error{Op: "read names", Kind: registry.ErrInvalidReference,
 			Err: errors.New("nothing in the layout has a name"), Hint: "name the repository to import it into"}
 	}
 	return nil
@@ -83,7 +83,7 @@ func (im *importing) nameOf(entry ocispec.Descriptor) (ref registry.Reference, t
 func (im *importing) addName(ctx context.Context, ref registry.Reference, entry ocispec.Descriptor) error {
 	if had, ok := im.tagged[ref]; ok {
 		if had != entry.Digest {
-			return &registry.Error{Op: "import", Reference: ref, Kind: registry.ErrInvalidReference,
+			return &registry.Error{Op: "read names", Reference: ref, Kind: registry.ErrInvalidReference,
 				Err: fmt.Errorf("the layout has two manifests of this name, %s and %s", had, entry.Digest)}
 		}
 		return nil
@@ -112,7 +112,7 @@ func (im *importing) manifestOf(ctx context.Context, entry ocispec.Descriptor) (
 		desc.MediaType, _ = ocijson.Sniff(data)
 	}
 	if !ocijson.IsManifest(desc.MediaType) {
-		return desc, &registry.Error{Op: "import", Reference: registry.Reference{Digest: desc.Digest}, Kind: registry.ErrUnsupported,
+		return desc, &registry.Error{Op: "read", Reference: registry.Reference{Digest: desc.Digest}, Kind: registry.ErrUnsupported,
 			Err: errors.New("it is no manifest by its media type " + redact.Quoted(desc.MediaType))}
 	}
 	return desc, nil
