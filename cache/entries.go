@@ -14,7 +14,8 @@ import (
 
 // Entry is a reference that the cache can answer.
 type Entry struct {
-	// Reference has a tag and no digest.
+	// Reference has a tag and no digest, or, for what was imported under its
+	// digest alone, a digest and no tag.
 	Reference registry.Reference
 	// Descriptor is that of the manifest.
 	Descriptor ocispec.Descriptor
@@ -27,6 +28,9 @@ type Entry struct {
 	// Pinned tells whether the manifest was packed here under this reference
 	// and not yet pushed.
 	Pinned bool
+	// Held tells whether it was imported, and is kept whatever its age until it
+	// is released; see Store.Import and Store.Release.
+	Held bool
 	// Fetched is when the manifest was first kept for this reference, and
 	// Confirmed when the registry last said that the tag names it; zero for
 	// what was packed here and never pushed.
@@ -71,7 +75,7 @@ func (s *Store) eachEntry(ctx context.Context, fn func(Entry) error) error {
 	err := s.eachRepository(ctx, s.part("refs"), s.refPath, func(r record) error {
 		pin, ok := s.recordAt(s.pinPath(r.Reference), r.Reference)
 		same := ok && pin.Digest == r.Digest
-		err := fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Fetched: r.Fetched, Confirmed: r.Confirmed})
+		err := fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Held: r.Held, Fetched: r.Fetched, Confirmed: r.Confirmed})
 		if err != nil || !ok || same {
 			return err
 		}

@@ -2,12 +2,8 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -46,11 +42,9 @@ func (s *Store) Pin(ctx context.Context, ref registry.Reference, root ocispec.De
 		return fmt.Errorf("pin %s: %w", ref, err)
 	}
 	defer claim.Release()
-	dirs := map[string]bool{}
+	dirs := s.newSyncing()
 	err = s.walk(ctx, root, func(desc ocispec.Descriptor, _ bool) error {
-		dirs[filepath.Dir(s.blobPath(desc.Digest))] = true
-		dirs[filepath.Dir(s.knownPath(desc.Digest))] = true
-		return s.syncBlob(ctx, desc)
+		return dirs.content(ctx, desc)
 	})
 	if err != nil {
 		return fmt.Errorf("pin %s: %w", ref, err)
@@ -59,15 +53,10 @@ func (s *Store) Pin(ctx context.Context, ref registry.Reference, root ocispec.De
 	if err := s.writeRecord(path, newRecord(ref, root, time.Now(), time.Time{}), true); err != nil {
 		return fmt.Errorf("pin %s: %w", ref, err)
 	}
-	for _, dir := range []string{s.path("blobs"), filepath.Dir(path), s.part("pins"), s.part("known"), s.part(), s.path("parts"), s.dir} {
-		dirs[dir] = true
+	dirs.file(path)
+	if err := dirs.sync(); err != nil {
+		return fmt.Errorf("pin %s: %w", ref, err)
 	}
-	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
-			return fmt.Errorf("pin %s: %w", ref, err)
-		}
-	}
-	syncDir(filepath.Dir(s.dir)) // of a cache just made; it may not be ours to open
 	return nil
 }
 
@@ -125,35 +114,4 @@ func checkPin(ref registry.Reference) error {
 		return &registry.ReferenceError{Reference: ref.String(), Problem: "no tag to keep a chart under", Hint: "write host/repository:tag"}
 	}
 	return nil
-}
-
-// syncBlob verifies content and forces it to the disk.
-func (s *Store) syncBlob(ctx context.Context, desc ocispec.Descriptor) error {
-	c, err := s.Open(ctx, desc)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	// Windows syncs what is open for writing only.
-	f, err := os.OpenFile(s.blobPath(desc.Digest), os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// syncDir makes the names in a directory durable. Windows has no such call,
-// and a directory that is not there has no names.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

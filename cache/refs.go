@@ -19,7 +19,8 @@ import (
 // record is the file of one tag: what it named, and when. It has the whole
 // reference too: a file under a wrong name, or two tags under one, shall be a
 // miss and never another's answer. Held content is kept whatever its age: it
-// was carried here from a registry that may be out of reach.
+// was carried here from a registry that may be out of reach. What was carried
+// here by its digest alone has a record too, which holds it and answers nobody.
 type record struct {
 	Reference registry.Reference `json:"reference"`
 	MediaType string             `json:"mediaType"`
@@ -43,7 +44,8 @@ func newRecord(ref registry.Reference, desc ocispec.Descriptor, fetched, confirm
 
 // check tells what is wrong with a record that was read.
 func (r record) check() error {
-	if r.Reference.Tag == "" || r.Reference.Digest != "" {
+	byDigest := r.Held && r.Reference.Tag == "" && r.Reference.Digest == r.Digest
+	if (r.Reference.Tag == "" || r.Reference.Digest != "") && !byDigest {
 		return fmt.Errorf("%q is not a tag's", r.Reference)
 	}
 	return checkDescriptor(r.descriptor())
@@ -53,8 +55,12 @@ func (r record) descriptor() ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size}
 }
 
-// refPath wants a reference with a valid tag.
+// refPath wants a reference with a valid tag, or with a digest alone. No tag
+// has the name of a digest's record.
 func (s *Store) refPath(ref registry.Reference) string {
+	if ref.Tag == "" {
+		return filepath.Join(s.refDir(ref), "!@"+hashName(ref.Digest.String()))
+	}
 	return filepath.Join(s.refDir(ref), escapeTag(ref.Tag))
 }
 

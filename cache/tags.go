@@ -54,7 +54,7 @@ func (s *Source) offlineTags(ctx context.Context, last string, fn func(tags []st
 	}
 	var tags []string
 	for _, r := range records {
-		if s.store.has(r.descriptor()) {
+		if r.Reference.Tag != "" && s.store.has(r.descriptor()) {
 			tags = append(tags, r.Reference.Tag)
 		}
 	}

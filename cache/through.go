@@ -237,7 +237,10 @@ func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor
 	now := time.Now()
 	var err error
 	if s.store.has(desc) {
-		err = s.store.writeRef(newRecord(name, desc, now, now))
+		r := newRecord(name, desc, now, now)
+		old, _ := s.store.lastRef(name)
+		r.Held = old.Held
+		err = s.store.writeRef(r)
 	} else {
 		err = s.store.removeRef(name)
 	}

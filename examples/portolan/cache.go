@@ -13,7 +13,9 @@ import (
 
 func (a *app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "cache", Short: "Look into the cache", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return usagef("usage: %s list|path|verify", cmd.UseLine()) }}
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usagef("usage: %s list|verify|gc|export|import|release|path", cmd.UseLine())
+		}}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "path",
 		Short: "Print the cache's directory",
@@ -33,7 +35,8 @@ func (a *app) cacheCommand() *cobra.Command {
 		Short: "List the references that the cache knows",
 		Args:  args(cobra.NoArgs),
 		RunE:  a.cacheList,
-	}, a.cacheVerifyCommand())
+	})
+	cmd.AddCommand(a.cacheVerifyCommand(), a.cacheExportCommand(), a.cacheImportCommand(), a.cacheReleaseCommand())
 	return cmd
 }
 
@@ -44,6 +47,7 @@ type cacheEntry struct {
 	Size      int64              `json:"size"`
 	Complete  bool               `json:"complete"`
 	Packed    bool               `json:"packed"` // kept here to be pushed
+	Held      bool               `json:"held"`   // imported, and kept until it is released
 	Fetched   time.Time          `json:"fetched,omitzero"`
 	Confirmed time.Time          `json:"confirmed,omitzero"`
 }
@@ -58,7 +62,7 @@ func (a *app) cacheList(cmd *cobra.Command, _ []string) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, cacheEntry{e.Reference, e.Descriptor.Digest, e.Size, e.Complete, e.Pinned, e.Fetched, e.Confirmed})
+		all = append(all, cacheEntry{e.Reference, e.Descriptor.Digest, e.Size, e.Complete, e.Pinned, e.Held, e.Fetched, e.Confirmed})
 	}
 	return a.print(all, func(w *tabwriter.Writer) {
 		if len(all) == 0 {
@@ -69,6 +73,9 @@ func (a *app) cacheList(cmd *cobra.Command, _ []string) error {
 			state := "partial"
 			if e.Complete {
 				state = "complete"
+			}
+			if e.Held {
+				state += ", held"
 			}
 			if e.Packed {
 				state = "packed"

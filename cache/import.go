@@ -1,0 +1,281 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/portolan-oci/portolan/internal/limit"
+	"github.com/portolan-oci/portolan/internal/ocijson"
+	"github.com/portolan-oci/portolan/internal/verify"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// ImportSource is an OCI image layout to read, as layout.Dir and layout.Tar of
+// this module are.
+type ImportSource interface {
+	registry.Source
+	// Entries returns what index.json lists.
+	Entries(ctx context.Context) ([]ocispec.Descriptor, error)
+}
+
+// ImportOptions are for one Import. The zero value takes layouts that name
+// their references in whole.
+type ImportOptions struct {
+	// Into is the repository of entries that have a plain tag, or no name; its
+	// tag and digest do not matter. Zero: none, and a plain tag is an error.
+	Into registry.Reference
+}
+
+// Imported is what an Import has brought.
+type Imported struct {
+	// Roots are in the order of the layout.
+	Roots []ImportedRoot
+	// Contents is the number of manifests and blobs that belong to the roots,
+	// and Size that of their bytes. Written is how many of these were not here.
+	Contents      int
+	Size, Written int64
+	// Skipped are the manifests of the layout that have no name and refer to
+	// none that has.
+	Skipped []ocispec.Descriptor
+}
+
+// ImportedRoot is one of Imported.
+type ImportedRoot struct {
+	// Reference has a tag, or, where the layout names no tag, a digest.
+	Reference registry.Reference
+	// Descriptor is that of the manifest.
+	Descriptor ocispec.Descriptor
+	// Was is what the tag named here before, if that was another manifest.
+	Was digest.Digest
+	// Referrers are the manifests that came along and refer to it, or to what it
+	// names.
+	Referrers []ocispec.Descriptor
+}
+
+// Import takes in what an OCI image layout holds, such as one that Export wrote,
+// so that it can be read offline as if it had been pulled: its references, what
+// refers to them, and all that these name. It is held: collection leaves it
+// until Release.
+//
+// An entry of index.json is named by the annotation io.containerd.image.name, or
+// by org.opencontainers.image.ref.name where that is a whole reference; a plain
+// tag there is one of the repository ImportOptions.Into. What the layout says
+// that a tag names takes the place of what is known here: whoever imports a
+// layout vouches for it, as the registry does elsewhere. A tag that comes so
+// counts as not confirmed, and costs a request as soon as a policy asks for one.
+//
+// The content is verified, whatever it is. It is all on the disk, and survives a
+// power cut, when Import returns; a tag is written after all content of the
+// layout, so that an import that failed or was killed has named nothing, or all
+// of it by halves, and can be repeated.
+//
+// The error is an *IncompleteError, which matches registry.ErrNotFound, when
+// the layout lacks content that its entries need: it names all of it.
+// registry.ErrInvalidReference: an entry has no name that will do;
+// registry.ErrDigestMismatch: content is not what its digest says, or a name has
+// another digest. Others are for documents that cannot be read or are beyond a
+// limit (Source.Complete), and those of from, of the directory and of ctx.
+func (s *Store) Import(ctx context.Context, from ImportSource, options ImportOptions) (*Imported, error) {
+	if s.dir == "" {
+		return nil, errNone
+	}
+	im := &importing{store: s, from: from, into: options.Into.Repo(), dirs: s.newSyncing(),
+		tagged: map[registry.Reference]digest.Digest{}, manifests: map[digest.Digest][]ocispec.Descriptor{}}
+	im.bring = im.take
+	if err := im.run(ctx); err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	if len(im.missing) > 0 {
+		return nil, &IncompleteError{Op: "import", Missing: im.missing}
+	}
+	if err := im.name(ctx); err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	return im.result(), nil
+}
+
+// importing is one Import.
+type importing struct {
+	closure
+	store   *Store
+	from    ImportSource
+	into    registry.Reference
+	dirs    *syncing
+	written int64
+
+	roots     []*ImportedRoot
+	tagged    map[registry.Reference]digest.Digest
+	unnamed   []ocispec.Descriptor                   // entries without a name
+	manifests map[digest.Digest][]ocispec.Descriptor // of each root, all in its closure
+	lists     []referrerList
+	listed    int // in all lists
+}
+
+// run brings all content here.
+func (im *importing) run(ctx context.Context) error {
+	entries, err := im.from.Entries(ctx)
+	if err != nil {
+		return err
+	}
+	if err := im.sort(ctx, entries); err != nil {
+		return err
+	}
+	for _, root := range im.roots {
+		if err := im.addRoot(ctx, root); err != nil {
+			return err
+		}
+	}
+	return im.referrers(ctx)
+}
+
+// addRoot brings the closure of a root.
+func (im *importing) addRoot(ctx context.Context, root *ImportedRoot) error {
+	d := root.Descriptor.Digest
+	if im.seen[d] { // another root has brought it
+		if im.manifests[d] == nil {
+			im.manifests[d] = []ocispec.Descriptor{root.Descriptor}
+		}
+		return nil
+	}
+	im.found = func(desc ocispec.Descriptor, _ *ocijson.Manifest) { im.manifests[d] = append(im.manifests[d], desc) }
+	defer func() { im.found = nil }()
+	return im.add(ctx, root.Reference, root.Descriptor)
+}
+
+// take makes content be here, durable, from the layout unless it is here
+// already. What another partition alone knows is not.
+func (im *importing) take(ctx context.Context, desc ocispec.Descriptor) (manifest []byte, err error) {
+	if err := checkDescriptor(desc); err != nil {
+		return nil, err
+	}
+	s := im.store
+	if !s.has(desc) || im.dirs.content(ctx, desc) != nil {
+		if err := im.put(ctx, desc); err != nil {
+			return nil, err
+		}
+		if err := im.dirs.content(ctx, desc); err != nil {
+			return nil, err
+		}
+		im.written += desc.Size
+	}
+	if ocijson.IsManifest(desc.MediaType) {
+		return s.readManifest(ctx, desc)
+	}
+	return nil, nil
+}
+
+// put copies content from the layout.
+func (im *importing) put(ctx context.Context, desc ocispec.Descriptor) error {
+	if ocijson.IsManifest(desc.MediaType) && desc.Size > maxManifest {
+		return tooLarge(desc)
+	}
+	body, err := im.from.Fetch(ctx, desc)
+	if err != nil {
+		return registry.WrapError("read", registry.Reference{Digest: desc.Digest}, err)
+	}
+	defer body.Close()
+	return im.store.Put(ctx, desc, body)
+}
+
+// peek reads a manifest of the layout that may turn out not to be wanted.
+func (im *importing) peek(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
+	if desc.Size > maxManifest {
+		return nil, tooLarge(desc)
+	}
+	body, err := im.from.Fetch(ctx, desc)
+	if err != nil {
+		return nil, registry.WrapError("read", registry.Reference{Digest: desc.Digest}, err)
+	}
+	defer body.Close()
+	r, err := verify.Ensure(body, desc)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(limit.WithContext(ctx, r))
+	return data, registry.WrapError("read", registry.Reference{Digest: desc.Digest}, err)
+}
+
+// name writes the references, after all content.
+func (im *importing) name(ctx context.Context) error {
+	if err := im.dirs.sync(); err != nil {
+		return err
+	}
+	for _, root := range im.roots {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		was, err := im.store.hold(root.Reference, root.Descriptor)
+		if err != nil {
+			return fmt.Errorf("%s: %w", root.Reference, err)
+		}
+		root.Was = was
+		im.dirs.file(im.store.refPath(root.Reference))
+	}
+	return im.dirs.sync()
+}
+
+// hold notes durably what a reference names, and that it is to be kept. It
+// tells what it named before, if that was another manifest.
+func (s *Store) hold(ref registry.Reference, desc ocispec.Descriptor) (was digest.Digest, err error) {
+	r := newRecord(ref, desc, time.Now(), time.Time{})
+	r.Held = true
+	if old, ok := s.lastRef(ref); ok {
+		if was = old.Digest; was == desc.Digest {
+			was, r.Fetched, r.Confirmed = "", old.Fetched, old.Confirmed
+		}
+	}
+	return was, s.writeRecord(s.refPath(ref), r, true)
+}
+
+func (im *importing) result() *Imported {
+	result := &Imported{Contents: len(im.all), Written: im.written}
+	for _, desc := range im.all {
+		result.Size += desc.Size
+	}
+	for _, root := range im.roots {
+		result.Roots = append(result.Roots, *root)
+	}
+	for _, desc := range im.unnamed {
+		if !im.seen[desc.Digest] {
+			result.Skipped = append(result.Skipped, plain(desc))
+		}
+	}
+	return result
+}
+
+// Release ends that what was imported as ref is held: from then on collection
+// treats it as what was pulled. What ref names stays known. A ref with a digest
+// alone releases what was imported so. Without such a reference there is
+// nothing to do and no error; else the error is that of the directory or of
+// ctx, or matches registry.ErrInvalidReference for a ref without both.
+func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
+	if ref.Tag != "" {
+		ref = ref.WithTag(ref.Tag)
+	}
+	if ref.Digest == "" && !registry.ValidTag(ref.Tag) {
+		return &registry.ReferenceError{Reference: ref.String(), Problem: "neither a tag nor a digest to release"}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, ok := s.lastRef(ref)
+	if !ok || !r.Held {
+		return nil
+	}
+	var err error
+	if r.Held = false; ref.Digest != "" {
+		err = s.removeRef(ref)
+	} else {
+		err = s.writeRef(r)
+	}
+	if err != nil && !errors.Is(err, errNone) {
+		return fmt.Errorf("release %s: %w", ref, err)
+	}
+	return nil
+}

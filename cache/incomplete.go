@@ -1,0 +1,86 @@
+package cache
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/portolan-oci/portolan/internal/ocijson"
+	"github.com/portolan-oci/portolan/internal/redact"
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// What a Missing can be, beside the media type of content.
+const (
+	// MissingReference: nothing is known of the reference itself.
+	MissingReference = "reference"
+	// MissingManifest: an image manifest or an index.
+	MissingManifest = "manifest"
+	// MissingReferrers: the list of what refers to the manifest.
+	MissingReferrers = "list of referrers"
+)
+
+// Missing is one thing that was wanted and could not be had.
+type Missing struct {
+	// Reference is what was asked for, and of which this is a part.
+	Reference registry.Reference `json:"reference"`
+	// Digest is that of the content, or of the manifest whose referrers are not
+	// known. Empty for MissingReference.
+	Digest digest.Digest `json:"digest,omitempty"`
+	// What is MissingReference, MissingManifest, MissingReferrers, or the media
+	// type of a blob, which a stranger wrote.
+	What string `json:"what"`
+	// Hint is what is known beyond that, say why; it may be empty.
+	Hint string `json:"hint,omitempty"`
+}
+
+// String names it in full.
+func (m Missing) String() string {
+	text := m.Reference.String()
+	if m.What != MissingReference {
+		text += ": " + redact.Text(m.What, maxShown)
+	}
+	if m.Digest != "" && m.Digest != m.Reference.Digest {
+		text += " " + redact.Text(m.Digest.String(), maxShown)
+	}
+	if m.Hint != "" {
+		text += " (" + redact.Text(m.Hint, maxShown) + ")"
+	}
+	return strings.TrimPrefix(text, ": ")
+}
+
+// maxShown bounds what an error repeats of what strangers wrote.
+const maxShown = 256
+
+// IncompleteError names everything that was missing, not just the first. It
+// matches registry.ErrNotFound.
+type IncompleteError struct {
+	Op      string // complete, export or import
+	Missing []Missing
+}
+
+// Error names all of it on one line.
+func (e *IncompleteError) Error() string {
+	all := make([]string, len(e.Missing))
+	for i, m := range e.Missing {
+		all[i] = m.String()
+	}
+	if len(all) == 1 {
+		return fmt.Sprintf("%s: missing: %s", e.Op, all[0])
+	}
+	return fmt.Sprintf("%s: %d are missing: %s", e.Op, len(all), strings.Join(all, "; "))
+}
+
+// Unwrap makes it match registry.ErrNotFound.
+func (e *IncompleteError) Unwrap() error { return registry.ErrNotFound }
+
+func kindOf(mediaType string) string {
+	if ocijson.IsManifest(mediaType) {
+		return MissingManifest
+	}
+	if mediaType == "" {
+		return "content"
+	}
+	return mediaType
+}
