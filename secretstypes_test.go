@@ -88,6 +88,7 @@ var printed = []reflect.Type{
 
 	reflect.TypeFor[cache.Content](),
 	reflect.TypeFor[cache.Entry](),
+	reflect.TypeFor[cache.Listing](),
 	reflect.TypeFor[cache.Options](),
 	reflect.TypeFor[cache.Policy](),
 	reflect.TypeFor[cache.Resolution](),

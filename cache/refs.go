@@ -127,16 +127,7 @@ func (s *Store) writeRef(r record) error {
 	return s.writeRecord(s.refPath(r.Reference), r, false)
 }
 
-func (s *Store) removeRef(ref registry.Reference) error {
-	if s.dir == "" {
-		return errNone
-	}
-	err := os.Remove(s.refPath(ref))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func (s *Store) removeRef(ref registry.Reference) error { return s.removeNote(s.refPath(ref)) }
 
 func (s *Store) writeRecord(path string, r record, durable bool) error {
 	return s.writeSealed(path, r, durable)
