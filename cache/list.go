@@ -84,7 +84,8 @@ type reading[T any] struct {
 	fn   func([]T) error
 
 	keep  bool // what comes is the whole list, and not too long to be kept
-	held  bool // pages wait for the last one: the old list may have to stand in
+	held  bool // pages wait for the last one
+	spare bool // a list that is here may be given in its place
 	items []T  // that came, while they are held or to be kept
 	size  int  // of these, as JSON
 	pages int
@@ -109,7 +110,8 @@ func (r *reading[T]) do(ctx context.Context, whole bool) (Listing, error) {
 		return Listing{}, &registry.Error{Op: r.op, Reference: r.of, Kind: registry.ErrUnsupported}
 	}
 	r.keep = whole && r.src.store.dir != ""
-	r.held = !last.None && r.src.policy.bridges(errPatience, last.Listed, began)
+	r.spare = !last.None && r.src.policy.bridges(errPatience, last.Listed, began)
+	r.held = r.held || r.spare
 	err := r.patiently(ctx)
 	switch {
 	case r.own != nil:
@@ -122,7 +124,7 @@ func (r *reading[T]) do(ctx context.Context, whole bool) (Listing, error) {
 			err = r.pass(r.items)
 		}
 		return Listing{Origin: FromNetwork, Listed: began}, err
-	case r.held && r.src.bridge(r.of, err, last.Listed):
+	case r.spare && r.src.bridge(r.of, err, last.Listed):
 		return Listing{Origin: FromStale, Listed: last.Listed, Err: registry.WrapError(r.op, r.of, err)}, r.pass(last.Items)
 	}
 	err = registry.WrapError(r.op, r.of, err)
@@ -135,7 +137,7 @@ func (r *reading[T]) do(ctx context.Context, whole bool) (Listing, error) {
 // patiently asks the source, where another list could be given in its place for
 // no longer than the policy has patience for each page.
 func (r *reading[T]) patiently(ctx context.Context) error {
-	if !r.held {
+	if !r.spare {
 		return r.ask(ctx, r.page)
 	}
 	bounded, cancel := context.WithCancelCause(ctx)
@@ -146,7 +148,7 @@ func (r *reading[T]) patiently(ctx context.Context) error {
 	err := r.ask(bounded, func(items []T) error {
 		timer.Stop()
 		err := r.page(items)
-		if r.held {
+		if r.spare {
 			timer.Reset(patience)
 		}
 		return err
@@ -175,7 +177,7 @@ func (r *reading[T]) page(items []T) error {
 	if r.held {
 		items = append(r.items, items...)
 	}
-	r.keep, r.held, r.items = false, false, nil
+	r.keep, r.held, r.spare, r.items = false, false, false, nil
 	return r.pass(items)
 }
 

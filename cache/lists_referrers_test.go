@@ -92,6 +92,24 @@ func TestReferrersModes(t *testing.T) {
 	}
 }
 
+// A caller who has found what he was looking for stops, and the list is kept.
+func TestReferrersStop(t *testing.T) {
+	s, _ := newStore(t, "")
+	f := &listsSource{fakeSource: newFake(), referrers: [][]ocispec.Descriptor{{listsReferrer("sig", "a")}, {listsReferrer("sig", "b")}}}
+	stop := errors.New("enough")
+	for _, policy := range []cache.Policy{{}, {MaxAge: time.Hour}, {Offline: true}} {
+		if err := s.Through(f, team, policy).Referrers(t.Context(), listsSubject, "", func([]ocispec.Descriptor) error { return stop }); err != stop {
+			t.Errorf("%+v: error of fn came back as %v", policy, err)
+		}
+	}
+	if got, _, err := listsReferrers(t, s.Through(nil, team, cache.Policy{}), ""); got != "sig:a sig:b" || err != nil {
+		t.Errorf("kept %q, %v", got, err)
+	}
+	if asked := f.spent(); asked != "Referrers" {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
 func TestReferrersNone(t *testing.T) {
 	s, _ := newStore(t, "")
 	f := &listsSource{fakeSource: newFake()}

@@ -20,8 +20,9 @@ func (s *Source) Referrers(ctx context.Context, desc ocispec.Descriptor, artifac
 }
 
 // ListReferrers is Referrers, and tells where the list came from. A list that
-// the policy trusts costs nothing, any other that of the source, of which all
-// is asked for, whatever the artifact type, and kept if it is at most 4 MiB.
+// the policy trusts costs nothing, any other what it costs the source, of which
+// all is asked for, whatever the artifact type, and kept if it is at most 4 MiB;
+// fn is called once all of it is there.
 //
 // Errors are the source's; one without that role matches
 // registry.ErrUnsupported, and a digest that is none
@@ -41,9 +42,12 @@ func (s *Source) ListReferrers(ctx context.Context, desc ocispec.Descriptor, art
 		return r.offline(ctx)
 	}
 	if lister, ok := s.src.(registry.ReferrerLister); ok {
-		asked := ""
-		if s.store.dir == "" {
-			asked = artifactType // nothing is kept that others could want
+		asked := artifactType
+		if s.store.dir != "" {
+			// Whoever looks for a signature stops at the first that is good, and
+			// the next one wants another kind. There are few (see maxReferrers of
+			// package registry).
+			asked, r.held = "", true
 		}
 		r.ask = func(ctx context.Context, page func([]ocispec.Descriptor) error) error {
 			return lister.Referrers(ctx, desc, asked, page)
