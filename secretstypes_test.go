@@ -101,6 +101,7 @@ var printed = []reflect.Type{
 	reflect.TypeFor[cache.ImportedRoot](),
 	reflect.TypeFor[cache.IncompleteError](),
 	reflect.TypeFor[cache.Missing](),
+	reflect.TypeFor[cache.Listing](),
 	reflect.TypeFor[cache.Options](),
 	reflect.TypeFor[cache.Policy](),
 	reflect.TypeFor[cache.Removal](),

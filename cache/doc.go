@@ -40,6 +40,11 @@
 //	parts/<partition>/known/<algorithm>/<hex>                empty: the partition has been shown this content
 //	parts/<partition>/refs/<sha256 of host/repository>/<tag> what a tag named, and when
 //	parts/<partition>/pins/<sha256 of host/repository>/<tag> packed here, not yet pushed
+//	parts/<partition>/tags/<sha256 of host/repository>       the list of tags
+//	parts/<partition>/referrers/<sha256 of host/repository>/<algorithm>-<hex>
+//	                                                         the list of a manifest's referrers
+//	parts/<partition>/absent/<sha256 of host/repository>/<tag or @algorithm-hex>
+//	                                                         that there was none, a moment ago
 //	ingest/                                                  content on its way in
 //
 // Content and the empty files of known/ apart, a file is sealed: it begins with

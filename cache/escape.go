@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // maxEscaped bounds a file name so that the name of its temporary file, 14
@@ -40,6 +42,16 @@ func escapeTag(tag string) string {
 		return "!!" + hashName(tag)
 	}
 	return b.String()
+}
+
+// escapeDigest makes a file name of a valid digest, as short as that of a tag:
+// <algorithm>-<hex>, or !!<hex> for SHA-512. The name is not read back.
+func escapeDigest(d digest.Digest) string {
+	name := d.Algorithm().String() + "-" + d.Encoded()
+	if len(name) > maxEscaped {
+		return "!!" + hashName(name)
+	}
+	return name
 }
 
 // isDevice knows the names that Windows keeps for devices ("Naming Files,

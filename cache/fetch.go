@@ -133,8 +133,10 @@ func (s *Source) fetchReference(ctx context.Context, src registry.ReferenceFetch
 	fail := func(err error) ([]byte, Resolution, error) {
 		return nil, Resolution{}, registry.WrapError("fetch", name, err)
 	}
+	asked := time.Now()
 	desc, body, err := src.FetchReference(ctx, name.Object())
 	if err != nil {
+		s.missed(name, asked, err)
 		return fail(err)
 	}
 	defer body.Close()

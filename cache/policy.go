@@ -37,7 +37,7 @@ type Policy struct {
 	// whichever process made it, and a list of tags or referrers since it was
 	// read. Zero, and less: confirm every time. A confirmation that lies in the
 	// future, by a clock gone wrong, is not trusted. That there was nothing is
-	// trusted for MaxAge too, and at most for a minute; a denial never.
+	// trusted for MaxAge too, and at most for MaxAbsence; a denial never.
 	MaxAge time.Duration
 	// StaleIfError is how old an answer may be that is given when the registry
 	// cannot: it is down or failing, answers nothing for StalePatience, or asks
@@ -46,7 +46,8 @@ type Policy struct {
 	// that the caller may not see it. Zero, and less: the failure is the answer.
 	StaleIfError time.Duration
 	// StalePatience is how long the registry may take to confirm what could be
-	// given stale, retries included. Zero: DefaultStalePatience.
+	// given stale, retries included; of a list, for each page. Zero:
+	// DefaultStalePatience.
 	StalePatience time.Duration
 	// Offline makes the cache answer alone, however old its answers are. What
 	// it lacks matches registry.ErrNotFound.

@@ -12,7 +12,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/portolan-oci/portolan/internal/atomicfile"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -133,12 +132,7 @@ func (s *Store) writeRef(r record) error {
 	return s.writeRecord(s.refPath(r.Reference), r, false)
 }
 
-func (s *Store) removeRef(ref registry.Reference) error {
-	if s.dir == "" {
-		return errNone
-	}
-	return atomicfile.Remove(s.refPath(ref))
-}
+func (s *Store) removeRef(ref registry.Reference) error { return s.removeNote(s.refPath(ref)) }
 
 func (s *Store) writeRecord(path string, r record, durable bool) error {
 	return s.writeSealed(path, r, durable)

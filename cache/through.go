@@ -129,17 +129,23 @@ func (s *Source) known(ctx context.Context, name registry.Reference) (known Reso
 		}
 	} else if r, ok := s.store.readRef(name); ok {
 		known = Resolution{Descriptor: r.descriptor(), Origin: FromCache, Fetched: r.Fetched, Confirmed: r.Confirmed}
-		return known, s.policy.fresh(r.Confirmed, time.Now()), nil
+		if s.policy.fresh(r.Confirmed, time.Now()) {
+			return known, true, nil
+		}
 	}
 	if s.policy.Offline {
 		return Resolution{}, false, s.offline("resolve", name)
 	}
-	return Resolution{}, false, nil
+	if err := s.absent(name, time.Now()); err != nil {
+		return Resolution{}, false, err
+	}
+	return known, false, nil
 }
 
 // ask resolves at the source. What is known already is the answer where the
 // source has none.
 func (s *Source) ask(ctx context.Context, name registry.Reference, known Resolution) (Resolution, error) {
+	asked := time.Now()
 	desc, err := patiently(ctx, s.policy, known.Confirmed, func(ctx context.Context) (ocispec.Descriptor, error) {
 		return s.src.Resolve(ctx, name.Object())
 	})
@@ -151,6 +157,7 @@ func (s *Source) ask(ctx context.Context, name registry.Reference, known Resolut
 			known.Origin = FromStale
 			return known, nil
 		}
+		s.missed(name, asked, err)
 		return Resolution{}, registry.WrapError("resolve", name, err)
 	}
 	return s.answered(name, desc)
@@ -158,6 +165,7 @@ func (s *Source) ask(ctx context.Context, name registry.Reference, known Resolut
 
 // answered is what the source says that name names.
 func (s *Source) answered(name registry.Reference, desc ocispec.Descriptor) (Resolution, error) {
+	s.appeared(name)
 	res := Resolution{Descriptor: desc, Origin: FromNetwork, Confirmed: time.Now()}
 	if name.Digest != "" {
 		return res, nil
@@ -219,9 +227,11 @@ func (s *Source) settle(desc ocispec.Descriptor) {
 }
 
 // Record notes after a push that the tag, in either spelling of a version,
-// names the manifest desc, confirmed now. Put the manifest first: without it
-// here, what was known of the tag is forgotten instead, and the tag costs a
-// request when it is next asked for. The error is that of the directory, or
+// names the manifest desc, confirmed now, and forgets what else it changed: the
+// repository's list of tags, the manifest's of referrers, and that there was no
+// such tag or manifest. Put the manifest first: without it here, what was known
+// of the tag is forgotten too, and the tag costs a request when it is next asked
+// for. The error is that of the directory, or
 // matches registry.ErrInvalidReference; the push stands in any case.
 func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor) error {
 	name := s.ref.WithTag(tag)
@@ -234,15 +244,23 @@ func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.store.dir == "" {
+		return fmt.Errorf("cache: record %s: %w", name, errNone)
+	}
 	now := time.Now()
-	var err error
+	manifest := s.ref.WithDigest(desc.Digest)
+	err := errors.Join(
+		s.store.dropTags(s.ref),
+		s.store.removeNote(s.store.referrersPath(manifest)),
+		s.store.removeAbsence(name), s.store.removeAbsence(manifest),
+	)
 	if s.store.has(desc) {
 		r := newRecord(name, desc, now, now)
 		old, _ := s.store.lastRef(name)
 		r.Held = old.Held
-		err = s.store.writeRef(r)
+		err = errors.Join(err, s.store.writeRef(r))
 	} else {
-		err = s.store.removeRef(name)
+		err = errors.Join(err, s.store.removeRef(name))
 	}
 	if err != nil {
 		return fmt.Errorf("cache: record %s: %w", name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -47,12 +48,30 @@ func (d *depending) resolveOCI(ctx context.Context, dep *Dependency) (*part, err
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range all {
-		if in(v.parsed) {
-			return d.fetchOCI(ctx, ref, dep.Name, v.Version)
+	fits := func(v Version) bool { return in(v.parsed) }
+	i := slices.IndexFunc(all, fits)
+	if p := d.client.policy; i < 0 && !p.Offline && (p.MaxAge > 0 || p.StaleIfError > 0) {
+		if all, err = d.searchOCI(ctx, ref, in); err != nil {
+			return nil, err
 		}
+		i = slices.IndexFunc(all, fits)
 	}
-	return nil, &NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all}
+	if i < 0 {
+		return nil, &NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all}
+	}
+	return d.fetchOCI(ctx, ref, dep.Name, all[i].Version)
+}
+
+// searchOCI lists for this range alone what all dependencies on the repository
+// have listed: theirs may have been a list of the cache that is too old to say
+// that there is nothing.
+func (d *depending) searchOCI(ctx context.Context, ref registry.Reference, in func(version.Version) bool) ([]Version, error) {
+	src, err := d.client.source(ref)
+	if err != nil {
+		return nil, err
+	}
+	all, _, err := search(ctx, src, func(t tagged) bool { return in(t.parsed) })
+	return newestFirst(all), err
 }
 
 // doubledName explains the mistake that most "not found" come from.

@@ -104,7 +104,7 @@ type configFlight struct {
 const maxConfigs = 2 * window
 
 func (d *describer) describe(ctx context.Context, v Version) Version {
-	there := &standing{src: d.src, ref: d.ref, choice: choice{v.Tag, ByTag}}
+	there := &standing{src: d.src, ref: d.ref, choice: choice{object: v.Tag, how: ByTag}}
 	if there.content, there.res, v.Err = d.src.FetchManifest(ctx, v.Tag); v.Err != nil {
 		return v
 	}

@@ -26,8 +26,10 @@ type Origin struct {
 	Manifest digest.Digest `json:"manifest"`
 	Layer    digest.Digest `json:"layer"`
 	// From is where the archive came from: "network", or "cache" where no byte
-	// of it was sent, though the registry may have confirmed its tag, or "stale"
-	// where it would have had to and did not answer.
+	// of it was sent, though the registry may have confirmed its tag. It is
+	// "stale" where the registry did not answer what the tag names, or which tags
+	// there are, and the cache did in its place, whether or not the archive then
+	// was sent.
 	From cache.Origin `json:"from"`
 	// Host is the host that sent the archive, as in references: a mirror where
 	// Mirror is set, else that of Resolved, or the one that stands in its place
@@ -41,6 +43,8 @@ type Origin struct {
 	// Confirmed is when the registry, or TagMirror, last said that the tag names
 	// the manifest; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
+	// Listed is Resolved.Listed.
+	Listed time.Time `json:"listed,omitzero"`
 	// Moved is Resolved.Moved.
 	Moved *cache.TagMoved `json:"moved,omitempty"`
 	// VerifiedBy tells who vouches for the manifest, as the client's Verifier

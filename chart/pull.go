@@ -114,10 +114,11 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 		return nil, err
 	}
 	p.Origin.TagMirror = told.tagMirror()
-	if p.Origin.From = content.Origin(); p.Origin.From == cache.FromNetwork {
+	if content.Origin() == cache.FromNetwork {
 		p.Origin.Host, p.Origin.Mirror = gave.host()
-	} else if there.res.Origin == cache.FromStale {
-		p.Origin.From = cache.FromStale
+	}
+	if p.Origin.From != cache.FromStale {
+		p.Origin.From = content.Origin()
 	}
 	if p.Archive, err = NewArchive(content, content.Size(), &c.archives); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Origin.Resolved, err)
@@ -154,7 +155,9 @@ func newPulled(src *cache.Source, there *standing, at *found, name string) *Pull
 			Index:     at.index,
 			Manifest:  at.manifest.Digest,
 			Layer:     at.layers.Chart.Digest,
+			From:      resolved.From,
 			Confirmed: resolved.Confirmed,
+			Listed:    resolved.Listed,
 			Moved:     resolved.Moved,
 		},
 		src:  src,

@@ -30,13 +30,17 @@ type Resolved struct {
 	// How is one of ByDigest, ByTag, ByVersion, ByRange, ByNewest.
 	How string `json:"how"`
 	// From tells whether the registry or the cache answered; cache.FromStale: the
-	// cache, because the registry did not.
+	// cache, because the registry did not, be it for the tag or for the list that
+	// it was chosen from.
 	From cache.Origin `json:"from"`
 	// TagMirror is the mirror that answered for the registry, which may have
 	// moved the tag since. Empty: no mirror was asked.
 	TagMirror string `json:"tagMirror,omitempty"`
 	// Confirmed is when it last said so; zero for a digest.
 	Confirmed time.Time `json:"confirmed,omitzero"`
+	// Listed is when the registry gave the tag list that the version was chosen
+	// from. Zero: from none, or offline from what is in the cache.
+	Listed time.Time `json:"listed,omitzero"`
 	// Moved is set when the tag is a version's and named another manifest when
 	// the cache last heard of it; see cache.Policy.Moved.
 	Moved *cache.TagMoved `json:"moved,omitempty"`
@@ -47,7 +51,7 @@ type Resolved struct {
 // whether anybody vouches for it: Pull of the reference that it returns asks
 // the client's Verifier about that very digest, and that version. A tag
 // costs one HEAD, a range or nothing the tag list besides, a digest that the
-// cache holds nothing.
+// cache holds nothing; within Policy.MaxAge, tag and list cost nothing too.
 //
 // A Selector.Chart makes it look, with the requests of Pull less that for the
 // archive. For a chart in an image index, Reference is then pinned to the
@@ -114,7 +118,10 @@ func newResolved(ref registry.Reference, ch choice, res cache.Resolution) *Resol
 	if ch.how == ByDigest {
 		return r // its tag, if any, is a remark that nobody checked
 	}
-	r.Confirmed, r.Moved = res.Confirmed, res.Moved
+	r.Confirmed, r.Moved, r.Listed = res.Confirmed, res.Moved, ch.listing.Listed
+	if ch.listing.Origin == cache.FromStale {
+		r.From = cache.FromStale
+	}
 	if v, ok := versionOf(pinned.Tag); ok {
 		r.Version = v.Version
 	}

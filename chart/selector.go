@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/internal/version"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -37,8 +38,12 @@ const (
 	ByNewest  = "newest"  // the newest version
 )
 
-// choice is an object, a tag or a digest, and how it was chosen.
-type choice struct{ object, how string }
+// choice is an object, a tag or a digest, how it was chosen, and, where that was
+// from the tag list, where that came from.
+type choice struct {
+	object, how string
+	listing     cache.Listing
+}
 
 // in returns ref with what was chosen.
 func (ch choice) in(ref registry.Reference) registry.Reference {
@@ -61,28 +66,24 @@ func choose(ctx context.Context, src registry.TagLister, ref registry.Reference,
 		if sel.Version != "" {
 			return conflict(ref, sel, "a digest leaves nothing to select")
 		}
-		return use(choice{ref.Digest.String(), ByDigest})
+		return use(choice{object: ref.Digest.String(), how: ByDigest})
 	case ref.Tag != "":
 		if err := checkTagAgainst(ref, sel); err != nil {
 			return err
 		}
-		err := use(choice{ref.Tag, ByTag})
+		err := use(choice{object: ref.Tag, how: ByTag})
 		return withVersions(ctx, src, ref, ref.Tag, err)
 	case version.IsExact(sel.Version):
 		return chooseVersion(ctx, src, ref, sel, use)
 	case isTag(sel.Version):
 		tag := registry.TagOfVersion(sel.Version)
-		return withVersions(ctx, src, ref, tag, use(choice{tag, ByTag}))
+		return withVersions(ctx, src, ref, tag, use(choice{object: tag, how: ByTag}))
 	}
 	found, err := newest(ctx, src, ref, sel)
 	if err != nil {
 		return err
 	}
-	how := ByNewest
-	if sel.Version != "" {
-		how = ByRange
-	}
-	return use(choice{found.Tag, how})
+	return use(found)
 }
 
 // isTag tells what can only be a tag.
@@ -98,13 +99,9 @@ func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Ref
 	tag := registry.TagOfVersion(sel.Version)
 	err := error(registry.ErrNotFound)
 	if registry.ValidTag(tag) {
-		err = use(choice{tag, ByTag})
+		err = use(choice{object: tag, how: ByTag})
 	}
 	if !errors.Is(err, registry.ErrNotFound) {
-		return err
-	}
-	all, lerr := listVersions(ctx, src)
-	if lerr != nil {
 		return err
 	}
 	wanted, perr := version.Parse(sel.Version)
@@ -118,12 +115,18 @@ func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Ref
 			return perr
 		}
 	}
-	for _, candidate := range all {
-		if in(candidate.parsed) && candidate.Tag != tag {
-			return use(choice{candidate.Tag, how})
+	fits := func(t tagged) bool { return in(t.parsed) && t.tag != tag }
+	all, listing, lerr := search(ctx, src, fits)
+	if lerr != nil {
+		return err
+	}
+	sorted := newestFirst(all)
+	for _, candidate := range sorted {
+		if fits(tagged{candidate.Tag, candidate.parsed}) {
+			return use(choice{candidate.Tag, how, listing})
 		}
 	}
-	return &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: all}
+	return &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: sorted}
 }
 
 // begins tells a version of one or two numbers alone: 1, v1.2.
@@ -132,14 +135,14 @@ func begins(text string) bool {
 }
 
 // newest finds the newest version in the selector's range.
-func newest(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector) (Version, error) {
+func newest(ctx context.Context, src registry.TagLister, ref registry.Reference, sel Selector) (choice, error) {
 	in, err := inRange(sel.Version, sel.Prereleases)
 	if err != nil {
-		return Version{}, err
+		return choice{}, err
 	}
-	all, err := readVersions(ctx, src)
+	all, listing, err := search(ctx, src, func(t tagged) bool { return in(t.parsed) })
 	if err != nil {
-		return Version{}, err
+		return choice{}, err
 	}
 	var found tagged
 	for _, t := range all {
@@ -148,9 +151,13 @@ func newest(ctx context.Context, src registry.TagLister, ref registry.Reference,
 		}
 	}
 	if found.parsed.IsZero() {
-		return Version{}, &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: newestFirst(all)}
+		return choice{}, &NoMatchError{Reference: ref.Repo(), Wanted: sel.Version, Versions: newestFirst(all)}
 	}
-	return found.version(), nil
+	how := ByNewest
+	if sel.Version != "" {
+		how = ByRange
+	}
+	return choice{found.tag, how, listing}, nil
 }
 
 // inRange reads a range, empty for all stable versions.

@@ -58,14 +58,18 @@ type VersionOptions struct {
 	// Chart is Selector.Chart, for tags that name an image index. It counts
 	// with Metadata only: it leaves no version out.
 	Chart string
+	// Listed is told where the tag list came from, once, before the first
+	// version; not where that cannot be read. nil: nobody is.
+	Listed func(cache.Listing)
 }
 
 // Versions lists the versions of the repository that ref names, newest first,
 // in a total order: semantic precedence, then build metadata, then spelling.
 // Tags that are no versions are left out: latest, signatures, single numbers,
 // and short tags such as 1.2 beside the full versions that they stand for.
-// It costs the pages of the tag list, and starts once they are read. An error
-// is yielded once and ends the sequence; no version at all is an empty one.
+// It costs the pages of the tag list, nothing within Policy.MaxAge of when they
+// were last read, and starts once they are read. An error is yielded once and
+// ends the sequence; no version at all is an empty one.
 //
 // Metadata costs two GETs a version through an empty cache, and one HEAD, or
 // nothing within Policy.MaxAge, once the cache holds them; one GET more for a
@@ -105,11 +109,14 @@ func (c *Client) versions(ctx context.Context, ref registry.Reference, options V
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := listVersions(ctx, src)
+	all, listing, err := search(ctx, src, func(t tagged) bool { return in(t.parsed) })
 	if err != nil {
 		return nil, nil, err
 	}
-	return src, slices.DeleteFunc(all, func(v Version) bool { return !in(v.parsed) }), nil
+	if options.Listed != nil {
+		options.Listed(listing)
+	}
+	return src, slices.DeleteFunc(newestFirst(all), func(v Version) bool { return !in(v.parsed) }), nil
 }
 
 // tagged is a tag that was read as a version.
@@ -125,23 +132,8 @@ func (t tagged) version() Version {
 // listVersions reads the whole tag list, newest version first: registries do
 // not sort by version.
 func listVersions(ctx context.Context, src registry.TagLister) ([]Version, error) {
-	all, err := readVersions(ctx, src)
+	all, _, err := readVersions(ctx, src)
 	return newestFirst(all), err
-}
-
-// readVersions reads the whole tag list, in the registry's order. A tag that is
-// listed twice is there twice.
-func readVersions(ctx context.Context, src registry.TagLister) ([]tagged, error) {
-	var all []tagged
-	for tag, err := range registry.Tags(ctx, src) {
-		if err != nil {
-			return nil, err
-		}
-		if parsed, ok := parseTag(tag); ok {
-			all = append(all, tagged{tag, parsed})
-		}
-	}
-	return withoutFloating(all), nil
 }
 
 // newestFirst sorts what readVersions has read.
