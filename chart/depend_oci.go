@@ -52,7 +52,7 @@ func (d *depending) resolveOCI(ctx context.Context, dep *Dependency) (*part, err
 			return d.fetchOCI(ctx, ref, dep.Name, v.Version)
 		}
 	}
-	return nil, &NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all}
+	return nil, d.client.told(&NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all})
 }
 
 // doubledName explains the mistake that most "not found" come from.

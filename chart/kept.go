@@ -146,12 +146,17 @@ func (c *Client) openKept(ctx context.Context, src *cache.Source, root ocispec.D
 
 // complete reads what goes with the archive.
 func (p *Packed) complete(ctx context.Context, src *cache.Source) (err error) {
+	of := registry.Reference{Digest: p.Manifest.Digest}
+	var next []MissingPart
+	if p.Provenance != nil {
+		next = []MissingPart{missingPart(PartProvenance, *p.Provenance)}
+	}
 	if p.config, err = readSmall(ctx, src, p.Config); err != nil {
-		return err
+		return notCached(ctx, err, src, of, missingPart(PartConfig, p.Config), next...)
 	}
 	if p.Metadata, err = ParseConfig(p.config); err != nil || p.Provenance == nil {
 		return err
 	}
 	p.provenance, err = readSmall(ctx, src, *p.Provenance)
-	return err
+	return notCached(ctx, err, src, of, next[0])
 }

@@ -64,7 +64,7 @@ func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector S
 	ctx, told := noteAnswers(ctx)
 	resolved, err := resolve(ctx, src, ref, selector)
 	if err != nil {
-		return nil, err
+		return nil, c.told(err)
 	}
 	resolved.TagMirror = told.tagMirror()
 	return resolved, nil
@@ -77,7 +77,7 @@ func resolve(ctx context.Context, src *cache.Source, ref registry.Reference, sel
 	err = choose(ctx, src, ref, selector, func(ch choice) error {
 		res, err := src.Lookup(ctx, ch.object)
 		if err != nil {
-			return err
+			return manifestNotCached(ctx, err, src, ref, ch)
 		}
 		resolved = newResolved(ref, ch, res)
 		return nil
@@ -164,7 +164,7 @@ func (c *Client) Layers(ctx context.Context, ref registry.Reference) (*Layers, *
 	}
 	there, err := stands(ctx, src, ref, Selector{})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, c.told(err)
 	}
 	at, err := there.chart(ctx, "")
 	if err != nil {
