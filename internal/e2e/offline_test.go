@@ -131,16 +131,24 @@ func (u *user) offlineJSON(t testing.TB, args ...string) offlineOutcome {
 }
 
 // offlineFleet is a user who has pulled every chart while the registry was
-// there, and a chart that depends on all of them.
+// there, and has charts that depend on all of them and on a few.
 type offlineFleet struct {
 	*user
 	wire     *offlineWire
 	charts   []chartFile
-	parent   string // the directory of the chart with the dependencies
-	vendored map[string]string
+	all, few *offlineParent
 	digests  map[string]string
 	seen     time.Time // since when the registry may have confirmed it
 }
+
+// offlineParent is a chart with dependencies, and what they were.
+type offlineParent struct {
+	dir      string
+	vendored map[string]string
+}
+
+// fewCharts are as many as may wait for a registry that hangs.
+const fewCharts = 2
 
 func (f *offlineFleet) ref(c chartFile) string {
 	return fmt.Sprintf("%s/corpus/%s:%s", f.wire.host, c.name, c.tag())
@@ -151,7 +159,7 @@ func newOfflineFleet(t *testing.T, all []chartFile) *offlineFleet {
 	reg := startRegistry(t, registryOptions{})
 	publisher := newUser(t)
 	f := &offlineFleet{user: newUser(t), wire: startOfflineWire(t, reg), charts: all, digests: map[string]string{}, seen: time.Now()}
-	dependencies := "dependencies:\n"
+	dependencies := []string{"dependencies:\n"}
 	for i, c := range all {
 		publisher.json("push", c.path, reg.ref("corpus/%s", c.name))
 		pulled := f.json("pull", f.ref(c), "-d", f.dir("first"))
@@ -161,11 +169,16 @@ func newOfflineFleet(t *testing.T, all []chartFile) *offlineFleet {
 		if i%2 == 1 {
 			version = ">=0.0.0" // chosen from the list
 		}
-		dependencies += fmt.Sprintf("- name: %s\n  version: %q\n  repository: oci://%s/corpus\n", c.name, version, f.wire.host)
+		dependencies = append(dependencies, fmt.Sprintf("- name: %s\n  version: %q\n  repository: oci://%s/corpus\n  condition: %s.enabled\n", c.name, version, f.wire.host, c.name))
 	}
-	f.parent = flagship(t, f.user, dependencies)
-	f.portolan("dependency", "update", f.parent).ok(t)
-	f.vendored = vendored(t, f.parent)
+	parent := func(dependencies []string) *offlineParent {
+		u := newUser(t)
+		p := &offlineParent{dir: flagship(t, u, strings.Join(dependencies, ""))}
+		f.portolan("dependency", "update", p.dir).ok(t)
+		p.vendored = vendored(t, p.dir)
+		return p
+	}
+	f.all, f.few = parent(dependencies), parent(dependencies[:min(1+fewCharts, len(dependencies))])
 	return f
 }
 
@@ -194,15 +207,15 @@ func (f *offlineFleet) look(t *testing.T, c chartFile, origin, name string, mode
 	}
 }
 
-// depend builds and updates the chart with the dependencies.
-func (f *offlineFleet) depend(t *testing.T, mode ...string) {
+// depend builds and updates a chart with dependencies.
+func (f *offlineFleet) depend(t *testing.T, p *offlineParent, mode ...string) {
 	t.Helper()
 	for _, verb := range []string{"build", "update"} {
-		if err := os.RemoveAll(filepath.Join(f.parent, "charts")); err != nil {
+		if err := os.RemoveAll(filepath.Join(p.dir, "charts")); err != nil {
 			t.Fatal(err)
 		}
-		f.portolan(append([]string{"dependency", verb, f.parent}, mode...)...).ok(t)
-		sameFiles(t, "dependency "+verb+" "+strings.Join(mode, " "), vendored(t, f.parent), f.vendored)
+		f.portolan(append([]string{"dependency", verb, p.dir}, mode...)...).ok(t)
+		sameFiles(t, "dependency "+verb+" "+strings.Join(mode, " "), vendored(t, p.dir), p.vendored)
 	}
 }
 
@@ -222,53 +235,67 @@ func TestOffline(t *testing.T) {
 			for _, c := range f.charts {
 				f.look(t, c, "cache", "offline", "--offline")
 			}
-			f.depend(t, "--offline")
+			f.depend(t, f.all, "--offline")
 			if n := f.wire.connections(); n > 0 {
 				t.Errorf("%d connections were made offline", n)
 			}
 		})
 		t.Run(way.name+", stale", func(t *testing.T) {
-			some := f.charts
-			if way.name == "hangs" {
-				some = some[:min(2, len(some))] // each answer is waited for
+			some, parent := f.charts, f.all
+			if way.name == "hangs" { // each answer is waited for
+				some, parent = some[:min(fewCharts, len(some))], f.few
 			}
 			for _, c := range some {
 				f.look(t, c, "stale", "stale", "--stale-if-error", "1h")
 			}
-			f.depend(t, "--stale-if-error", "1h")
+			f.depend(t, parent, "--stale-if-error", "1h")
 		})
 		// Neither is what happens unasked.
 		f.portolan("pull", f.ref(f.charts[0]), "--timeout", "2s").fails(t, exitUnreachable)
 		f.portolan("pull", f.ref(f.charts[0]), "--stale-if-error", "1ns", "--timeout", "2s").fails(t, exitUnreachable)
 	}
 	t.Run("helm template", func(t *testing.T) {
+		var without []string // those that want values
 		for _, c := range f.charts {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				f.renders(t, c, f.path("offline", c.name, filepath.Base(c.path)))
-			})
-		}
-	})
-	f.renders(t, chartFile{name: "flagship"}, f.parent)
-}
-
-// renders lets both Helms make manifests of what came out of the cache; what
-// they refuse of the chart itself they may refuse.
-func (f *offlineFleet) renders(t *testing.T, c chartFile, path string) {
-	t.Helper()
-	for name, helm := range helms {
-		u := newUser(t)
-		got := u.start("", helm.binary(t), "template", "anchor", path)
-		if c.path != "" && got.code != 0 {
-			if want := u.start("", helm.binary(t), "template", "anchor", c.path); want.code != 0 {
-				t.Logf("%s: %s renders neither: %s", name, c.name, want.stderr)
-				continue
+			if !f.renders(t, c, f.path("offline", c.name, filepath.Base(c.path))) {
+				without = append(without, c.name+".enabled=false")
 			}
 		}
-		if !strings.Contains(got.ok(t), "kind:") {
+		set := append([]string{"--set"}, strings.Join(without, ","))
+		if len(without) == 0 {
+			set = nil
+		}
+		for name, helm := range helms {
+			out := newUser(t).run(helm, append([]string{"template", "anchor", f.all.dir, "--kube-version", kubeVersion}, set...)...)
+			if n := strings.Count(out, "# Source: flagship/charts/"); n < len(f.charts)-len(without) {
+				t.Errorf("%s renders %d files of the dependencies", name, n)
+			}
+		}
+	})
+}
+
+// kubeVersion is one that the charts of the corpus are made for.
+const kubeVersion = "1.33.0"
+
+// renders lets both Helms make manifests of what came out of the cache, and
+// tells whether they do so without values of the user's. What they refuse of
+// the chart itself they may refuse.
+func (f *offlineFleet) renders(t *testing.T, c chartFile, path string) bool {
+	t.Helper()
+	all := true
+	for name, helm := range helms {
+		template := func(path string) result {
+			return newUser(t).start("", helm.binary(t), "template", "anchor", path, "--kube-version", kubeVersion)
+		}
+		got := template(path)
+		if got.code != 0 && template(c.path).code != 0 {
+			t.Logf("%s: %s wants values: %s", name, c.name, got.stderr)
+			all = false
+		} else if !strings.Contains(got.ok(t), "kind:") {
 			t.Errorf("%s renders nothing of %s", name, c.name)
 		}
 	}
+	return all
 }
 
 // TestOfflineMissing: what is not there is named in full, and what is there is
