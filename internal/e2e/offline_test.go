@@ -148,7 +148,7 @@ type offlineParent struct {
 }
 
 // fewCharts are as many as may wait for a registry that hangs.
-const fewCharts = 2
+const fewCharts = 6
 
 func (f *offlineFleet) ref(c chartFile) string {
 	return fmt.Sprintf("%s/corpus/%s:%s", f.wire.host, c.name, c.tag())
@@ -182,28 +182,57 @@ func newOfflineFleet(t *testing.T, all []chartFile) *offlineFleet {
 	return f
 }
 
-// look runs every command that reads on one chart.
-func (f *offlineFleet) look(t *testing.T, c chartFile, origin, name string, mode ...string) {
+// look runs every command that reads on each of the charts, many at a time:
+// they wait more than they work.
+func (f *offlineFleet) look(t *testing.T, charts []chartFile, origin, name string, mode ...string) {
 	t.Helper()
-	with := func(args ...string) []string { return append(args, mode...) }
-	pulled := f.offlineJSON(t, with("pull", f.ref(c), "-d", f.dir(name, c.name))...)
-	if !bytes.Equal(readFile(t, pulled.Path), c.data) {
-		t.Errorf("%s: pull: other bytes", c.name)
+	if _, err := portolan(); err != nil { // built here, where it may fail
+		t.Fatal(err)
 	}
-	resolved := f.offlineJSON(t, with("resolve", f.wire.host+"/corpus/"+c.name, "--version", ">=0.0.0-0")...)
-	for what, out := range map[string]offlineOutcome{"pull": pulled, "resolve": resolved} {
-		if out.Digest != f.digests[c.name] || out.Origin != origin {
-			t.Errorf("%s: %s: %s from %q, want %s from %q", c.name, what, out.Digest, out.Origin, f.digests[c.name], origin)
+	type looks struct{ pull, resolve, versions, show, want result }
+	all := make([]looks, len(charts))
+	var running sync.WaitGroup
+	turns := make(chan bool, 24)
+	run := func(to *result, args ...string) {
+		running.Go(func() {
+			turns <- true
+			*to = f.portolan(args...)
+			<-turns
+		})
+	}
+	for i, c := range charts {
+		repository := f.wire.host + "/corpus/" + c.name
+		with := func(args ...string) []string { return append(args, mode...) }
+		run(&all[i].pull, with("pull", f.ref(c), "-d", f.dir(name, c.name), "-o", "json")...)
+		run(&all[i].resolve, with("resolve", repository, "--version", ">=0.0.0-0", "-o", "json")...)
+		run(&all[i].versions, with("versions", repository, "--devel")...)
+		run(&all[i].show, with("show", "all", f.ref(c))...)
+		run(&all[i].want, "show", "all", c.path)
+	}
+	running.Wait()
+	for i, c := range charts {
+		got := all[i]
+		for _, r := range []result{got.pull, got.resolve} {
+			var out offlineOutcome
+			if err := json.Unmarshal([]byte(r.ok(t)), &out); err != nil {
+				t.Fatalf("%s: %v", r.line, err)
+			}
+			if out.Digest != f.digests[c.name] || out.Origin != origin {
+				t.Errorf("%s: %s from %q, want %s from %q", r.line, out.Digest, out.Origin, f.digests[c.name], origin)
+			}
+			if out.Confirmed.Before(f.seen.Add(-time.Second)) || out.Confirmed.After(time.Now()) {
+				t.Errorf("%s: confirmed %s", r.line, out.Confirmed)
+			}
+			if out.Path != "" && !bytes.Equal(readFile(t, out.Path), c.data) {
+				t.Errorf("%s: other bytes", r.line)
+			}
 		}
-		if out.Confirmed.Before(f.seen.Add(-time.Second)) || out.Confirmed.After(time.Now()) {
-			t.Errorf("%s: %s: confirmed %s", c.name, what, out.Confirmed)
+		if versions := got.versions.ok(t); versions != c.version+"\n" {
+			t.Errorf("%s: %q, want %s", got.versions.line, versions, c.version)
 		}
-	}
-	if got, want := f.portolan(with("versions", f.wire.host+"/corpus/"+c.name, "--devel")...).ok(t), c.version+"\n"; got != want {
-		t.Errorf("%s: versions %q, want %q", c.name, got, want)
-	}
-	if got, want := f.portolan(with("show", "all", f.ref(c))...).ok(t), f.portolan("show", "all", c.path).ok(t); got != want {
-		t.Errorf("%s: show differs from that of the file", c.name)
+		if got.show.ok(t) != got.want.ok(t) {
+			t.Errorf("%s: differs from that of the file", got.show.line)
+		}
 	}
 }
 
@@ -232,9 +261,7 @@ func TestOffline(t *testing.T) {
 		way.cut(f.wire)
 		t.Run(way.name+", offline", func(t *testing.T) {
 			f.wire.connections()
-			for _, c := range f.charts {
-				f.look(t, c, "cache", "offline", "--offline")
-			}
+			f.look(t, f.charts, "cache", "offline", "--offline")
 			f.depend(t, f.all, "--offline")
 			if n := f.wire.connections(); n > 0 {
 				t.Errorf("%d connections were made offline", n)
@@ -245,9 +272,7 @@ func TestOffline(t *testing.T) {
 			if way.name == "hangs" { // each answer is waited for
 				some, parent = some[:min(fewCharts, len(some))], f.few
 			}
-			for _, c := range some {
-				f.look(t, c, "stale", "stale", "--stale-if-error", "1h")
-			}
+			f.look(t, some, "stale", "stale", "--stale-if-error", "1h")
 			f.depend(t, parent, "--stale-if-error", "1h")
 		})
 		// Neither is what happens unasked.
