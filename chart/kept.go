@@ -53,7 +53,7 @@ func (c *Client) keepContent(ctx context.Context, packed *Packed, desc ocispec.D
 //
 // A chart that was packed here costs no request. Of one that was pulled, the
 // config and the provenance file may never have been asked for: each that is
-// missing costs one GET, and is registry.ErrNotFound offline. Whoever opens it
+// missing costs one GET, and is a *NotCachedError offline. Whoever opens it
 // to push it on vouches for it, so it is read to its end and held against its
 // config, with the errors of Pulled.Check.
 func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, error) {

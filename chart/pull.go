@@ -70,7 +70,8 @@ func (p *Pulled) Close() error { return p.Archive.Close() }
 // 16 are read at most, with a GET each. Indexes within the index are not looked
 // into.
 //
-// Errors: *NoMatchError; offline *NotCachedError; ErrVerification, or any other of the Verifier's;
+// Errors: *NoMatchError; offline *NotCachedError, with each part that is needed
+// and not in the cache; ErrVerification, or any other of the Verifier's;
 // ErrNotChart when something else is there, an *IndexError for an index;
 // ErrAmbiguous for one with several charts, see Selector.Chart;
 // ErrInvalidManifest; ErrTooLarge when the manifest announces an archive beyond

@@ -53,7 +53,8 @@ type Resolved struct {
 // archive. For a chart in an image index, Reference is then pinned to the
 // chart's own manifest, and has no tag, since the tag names the index.
 //
-// Errors: *NoMatchError; with Selector.Chart those of Pull for what stands
+// Errors: *NoMatchError; offline *NotCachedError where the cache knows the tag
+// and has not its manifest; with Selector.Chart those of Pull for what stands
 // there; registry.ErrInvalidReference for a selector that is
 // no range or contradicts the reference; those of registry.Repository.
 func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector Selector) (*Resolved, error) {
