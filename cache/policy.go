@@ -50,7 +50,7 @@ type Policy struct {
 	// DefaultStalePatience.
 	StalePatience time.Duration
 	// Offline makes the cache answer alone, however old its answers are. What
-	// it lacks matches registry.ErrNotFound.
+	// it lacks matches ErrNotCached and registry.ErrNotFound.
 	Offline bool
 	// Moved is what to do when a tag that is a version names another manifest
 	// than it did. Zero: NoteMoved.

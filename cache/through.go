@@ -134,6 +134,9 @@ func (s *Source) known(ctx context.Context, name registry.Reference) (known Reso
 		}
 	}
 	if s.policy.Offline {
+		if r, ok := s.store.lastRef(name); ok {
+			name = name.WithDigest(r.Digest) // what it takes to have it again
+		}
 		return Resolution{}, false, s.offline("resolve", name)
 	}
 	if err := s.absent(name, time.Now()); err != nil {
@@ -272,7 +275,7 @@ func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor
 func (s *Source) offline(op string, name registry.Reference) error {
 	return &registry.Error{
 		Op: op, Reference: name, Kind: registry.ErrNotFound,
-		Err:  errors.New("the cache does not have it, and was asked offline"),
+		Err:  ErrNotCached,
 		Hint: "fetch it once with the registry in reach",
 	}
 }

@@ -27,7 +27,7 @@ func (p *Pulled) ReadConfig(ctx context.Context) (*Metadata, error) {
 func readConfig(ctx context.Context, src registry.Source, ref registry.Reference, desc ocispec.Descriptor) (*Metadata, error) {
 	data, err := readSmall(ctx, src, desc)
 	if err != nil {
-		return nil, err
+		return nil, notCached(ctx, err, src, ref, missingPart(PartConfig, desc))
 	}
 	m, err := ParseConfig(data)
 	if err != nil {

@@ -73,8 +73,9 @@ var ErrNotAllowed = errors.New("not allowed")
 //
 // A chart that declares no dependencies is left as it is.
 //
-// Errors: a *DependenciesError with every dependency that failed, which matches
-// what they match: those of Pull and Package, ErrNoMatch, ErrNotAllowed,
+// Errors: a *DependenciesError with every dependency that failed, and offline
+// with every one that is missing, which matches what they match: those of Pull
+// and Package, ErrNoMatch, ErrNotAllowed,
 // ErrInvalidArchive where a chart is another than its name and version say;
 // *MetadataError for Chart.yaml; the file system's.
 func (c *Client) UpdateDependencies(ctx context.Context, dir string, options DependencyOptions) (*Lock, error) {

@@ -162,7 +162,30 @@ func (d *depending) rebuildClassic(ctx context.Context, i int, dep *Dependency, 
 			return nil, err
 		}
 	}
-	return d.fetchClassic(ctx, spelled, dep.Name, dep.Version, pin.Layer)
+	p, err := d.fetchClassic(ctx, spelled, dep.Name, dep.Version, pin.Layer)
+	return p, d.client.pinNotCached(ctx, err, pin)
+}
+
+// pinNotCached names what the lock pins and the cache lacks, in place of the
+// index or the URL that would have led there.
+func (c *Client) pinNotCached(ctx context.Context, err error, pin Pin) error {
+	if !errors.Is(err, ErrNotCached) {
+		return err
+	}
+	e := &NotCachedError{Reference: registry.Reference{Digest: pin.Manifest}}
+	for _, p := range []MissingPart{{Part: PartManifest, Digest: pin.Manifest}, {Part: PartArchive, Digest: pin.Layer}} {
+		content, openErr := c.cache.OpenDigest(ctx, p.Digest)
+		if openErr == nil {
+			openErr = content.Close()
+		}
+		if openErr != nil {
+			e.Parts = append(e.Parts, p)
+		}
+	}
+	if len(e.Parts) == 0 {
+		return err
+	}
+	return e
 }
 
 // keptByDigest opens a chart that the cache holds whole, wherever it came from,

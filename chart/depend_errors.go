@@ -2,8 +2,12 @@ package chart
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/portolan-oci/portolan/registry"
 )
 
 // DependenciesError lists every dependency that an update or a build could not
@@ -16,10 +20,19 @@ type DependenciesError struct {
 // maxNamed bounds how many failures a message spells out.
 const maxNamed = 20
 
-// Error prints all of them on one line; beyond twenty, their number.
+// maxMissing bounds how many it names where all are what the cache lacks, which
+// somebody will fetch by this list: more than any chart declares, and with 200
+// bytes for each, less than 256 KiB.
+const maxMissing = 1000
+
+// Error prints all of them on one line; beyond twenty, their number. Where the
+// client is offline and its cache lacks them, it names up to a thousand.
 func (e *DependenciesError) Error() string {
 	if len(e.Failed) == 1 {
 		return e.Failed[0].Error()
+	}
+	if !slices.ContainsFunc(e.Failed, func(f *DependencyError) bool { return !errors.Is(f.Err, ErrNotCached) }) {
+		return e.missing()
 	}
 	texts := make([]string, 0, maxNamed+1)
 	for i, f := range e.Failed {
@@ -30,6 +43,36 @@ func (e *DependenciesError) Error() string {
 		texts = append(texts, fmt.Sprintf("(%d) %s", i+1, f))
 	}
 	return fmt.Sprintf("%d of %d dependencies failed: %s", len(e.Failed), e.Total, strings.Join(texts, "; "))
+}
+
+// missing is the message where nothing but the network is wanted.
+func (e *DependenciesError) missing() string {
+	texts := make([]string, 0, len(e.Failed))
+	for i, f := range e.Failed {
+		if i == maxMissing {
+			texts = append(texts, fmt.Sprintf("and %d more", len(e.Failed)-i))
+			break
+		}
+		texts = append(texts, fmt.Sprintf("(%d) %s: %s", i+1, f.subject(), lacked(f.Err)))
+	}
+	return fmt.Sprintf("%d of %d dependencies are not in the cache, which was asked offline: %s; fetch them once with the registries in reach",
+		len(e.Failed), e.Total, strings.Join(texts, "; "))
+}
+
+// lacked says what the cache lacks, less what is said of all dependencies.
+func lacked(err error) string {
+	if partly, ok := errors.AsType[*NotCachedError](err); ok {
+		return partly.Reference.String() + " lacks " + partly.lacks()
+	}
+	if none, ok := errors.AsType[*NoMatchError](err); ok {
+		return none.Error()
+	}
+	if e, ok := errors.AsType[*registry.Error](err); ok && !e.Reference.IsZero() {
+		return e.Reference.String()
+	} else if ok && e.URL != "" {
+		return e.Op + " " + shown(e.URL)
+	}
+	return err.Error()
 }
 
 // Unwrap returns the failures.
@@ -50,14 +93,18 @@ type DependencyError struct {
 }
 
 func (e *DependencyError) Error() string {
-	text := "dependency " + shown(e.Dependency.Name)
+	return "dependency " + e.subject() + ": " + e.Err.Error()
+}
+
+func (e *DependencyError) subject() string {
+	text := shown(e.Dependency.Name)
 	if v := e.Dependency.Version; v != "" {
 		text += " " + shown(v)
 	}
 	if r := e.Dependency.Repository; r != "" {
 		text += " from " + shown(r)
 	}
-	return text + ": " + e.Err.Error()
+	return text
 }
 
 // Unwrap returns Err.

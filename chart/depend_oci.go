@@ -57,7 +57,7 @@ func (d *depending) resolveOCI(ctx context.Context, dep *Dependency) (*part, err
 		i = slices.IndexFunc(all, fits)
 	}
 	if i < 0 {
-		return nil, &NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all}
+		return nil, d.client.told(&NoMatchError{Reference: ref, Wanted: dep.Version, Versions: all})
 	}
 	return d.fetchOCI(ctx, ref, dep.Name, all[i].Version)
 }

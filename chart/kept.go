@@ -53,7 +53,7 @@ func (c *Client) keepContent(ctx context.Context, packed *Packed, desc ocispec.D
 //
 // A chart that was packed here costs no request. Of one that was pulled, the
 // config and the provenance file may never have been asked for: each that is
-// missing costs one GET, and is registry.ErrNotFound offline. Whoever opens it
+// missing costs one GET, and is a *NotCachedError offline. Whoever opens it
 // to push it on vouches for it, so it is read to its end and held against its
 // config, with the errors of Pulled.Check.
 func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, error) {
@@ -146,12 +146,17 @@ func (c *Client) openKept(ctx context.Context, src *cache.Source, root ocispec.D
 
 // complete reads what goes with the archive.
 func (p *Packed) complete(ctx context.Context, src *cache.Source) (err error) {
+	of := registry.Reference{Digest: p.Manifest.Digest}
+	var next []MissingPart
+	if p.Provenance != nil {
+		next = []MissingPart{missingPart(PartProvenance, *p.Provenance)}
+	}
 	if p.config, err = readSmall(ctx, src, p.Config); err != nil {
-		return err
+		return notCached(ctx, err, src, of, missingPart(PartConfig, p.Config), next...)
 	}
 	if p.Metadata, err = ParseConfig(p.config); err != nil || p.Provenance == nil {
 		return err
 	}
 	p.provenance, err = readSmall(ctx, src, *p.Provenance)
-	return err
+	return notCached(ctx, err, src, of, next[0])
 }

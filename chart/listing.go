@@ -106,6 +106,7 @@ const maxConfigs = 2 * window
 func (d *describer) describe(ctx context.Context, v Version) Version {
 	there := &standing{src: d.src, ref: d.ref, choice: choice{object: v.Tag, how: ByTag}}
 	if there.content, there.res, v.Err = d.src.FetchManifest(ctx, v.Tag); v.Err != nil {
+		v.Err = manifestNotCached(ctx, v.Err, d.src, d.ref, there.choice)
 		return v
 	}
 	v.Digest = there.res.Descriptor.Digest

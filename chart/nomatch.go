@@ -22,6 +22,9 @@ type NoMatchError struct {
 	Wanted string
 	// Versions are those that exist, newest first; empty: none at all.
 	Versions []Version
+	// Offline tells that the client is offline: Versions are those that its
+	// cache has, and the registry may have others.
+	Offline bool
 }
 
 // named is how many versions a message names.
@@ -42,6 +45,9 @@ func (e *NoMatchError) Error() string {
 	default:
 		fmt.Fprintf(&b, "no version matches %q", e.Wanted)
 	}
+	if e.Offline {
+		b.WriteString(" in the cache, which was asked offline")
+	}
 	if len(e.Versions) == 0 {
 		b.WriteString("; no tag of the repository is a version")
 		return b.String()
@@ -59,5 +65,12 @@ func (e *NoMatchError) Error() string {
 	return b.String()
 }
 
-// Unwrap makes every NoMatchError match ErrNoMatch and registry.ErrNotFound.
-func (e *NoMatchError) Unwrap() []error { return []error{ErrNoMatch, registry.ErrNotFound} }
+// Unwrap makes every NoMatchError match ErrNoMatch and registry.ErrNotFound,
+// and one of an offline client ErrNotCached.
+func (e *NoMatchError) Unwrap() []error {
+	all := []error{ErrNoMatch, registry.ErrNotFound}
+	if e.Offline {
+		all = append(all, ErrNotCached)
+	}
+	return all
+}

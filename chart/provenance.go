@@ -19,6 +19,7 @@ type provenance struct {
 	source registry.Source
 	ref    registry.Reference
 	desc   *ocispec.Descriptor // nil: the chart has none
+	next   []MissingPart       // will be needed after it
 
 	mu   sync.Mutex
 	data []byte
@@ -43,7 +44,7 @@ func (p *provenance) read(ctx context.Context) ([]byte, error) {
 	}
 	rc, err := p.source.Fetch(ctx, *p.desc)
 	if err != nil {
-		return nil, err
+		return nil, notCached(ctx, err, p.source, p.ref, missingPart(PartProvenance, *p.desc), p.next...)
 	}
 	defer rc.Close()
 	if data, err = limit.ReadAll(rc, maxProvenance); err != nil {

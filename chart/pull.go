@@ -70,7 +70,8 @@ func (p *Pulled) Close() error { return p.Archive.Close() }
 // 16 are read at most, with a GET each. Indexes within the index are not looked
 // into.
 //
-// Errors: *NoMatchError; ErrVerification, or any other of the Verifier's;
+// Errors: *NoMatchError; offline *NotCachedError, with each part that is needed
+// and not in the cache; ErrVerification, or any other of the Verifier's;
 // ErrNotChart when something else is there, an *IndexError for an index;
 // ErrAmbiguous for one with several charts, see Selector.Chart;
 // ErrInvalidManifest; ErrTooLarge when the manifest announces an archive beyond
@@ -90,14 +91,15 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	noted, told := noteAnswers(ctx)
 	there, err := stands(noted, src, ref, options.Selector)
 	if err != nil {
-		return nil, err
+		return nil, c.told(err)
 	}
 	at, err := there.chart(ctx, options.Selector.Chart)
 	if err != nil {
 		return nil, err
 	}
 	p := newPulled(src, there, at, options.Selector.Chart)
-	p.provenance = &provenance{source: src, ref: p.Origin.Resolved, desc: p.Provenance}
+	archive := missingPart(PartArchive, p.Layer)
+	p.provenance = &provenance{source: src, ref: p.Origin.Resolved, desc: p.Provenance, next: []MissingPart{archive}}
 	p.Origin.VerifiedBy, err = c.verify(ctx, Subject{
 		Reference: p.Origin.Resolved, Name: p.name, Version: p.Version,
 		Manifest: p.Manifest, Layers: at.layers, Source: src, provenance: p.provenance,
@@ -111,7 +113,7 @@ func (c *Client) Pull(ctx context.Context, ref registry.Reference, options PullO
 	noted, gave := noteAnswers(ctx)
 	content, err := src.Open(noted, p.Layer)
 	if err != nil {
-		return nil, err
+		return nil, notCached(ctx, err, src, p.Origin.Resolved, archive)
 	}
 	p.Origin.TagMirror = told.tagMirror()
 	if content.Origin() == cache.FromNetwork {

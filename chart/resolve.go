@@ -57,7 +57,8 @@ type Resolved struct {
 // archive. For a chart in an image index, Reference is then pinned to the
 // chart's own manifest, and has no tag, since the tag names the index.
 //
-// Errors: *NoMatchError; with Selector.Chart those of Pull for what stands
+// Errors: *NoMatchError; offline *NotCachedError where the cache knows the tag
+// and has not its manifest; with Selector.Chart those of Pull for what stands
 // there; registry.ErrInvalidReference for a selector that is
 // no range or contradicts the reference; those of registry.Repository.
 func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector Selector) (*Resolved, error) {
@@ -68,7 +69,7 @@ func (c *Client) Resolve(ctx context.Context, ref registry.Reference, selector S
 	ctx, told := noteAnswers(ctx)
 	resolved, err := resolve(ctx, src, ref, selector)
 	if err != nil {
-		return nil, err
+		return nil, c.told(err)
 	}
 	resolved.TagMirror = told.tagMirror()
 	return resolved, nil
@@ -81,7 +82,7 @@ func resolve(ctx context.Context, src *cache.Source, ref registry.Reference, sel
 	err = choose(ctx, src, ref, selector, func(ch choice) error {
 		res, err := src.Lookup(ctx, ch.object)
 		if err != nil {
-			return err
+			return manifestNotCached(ctx, err, src, ref, ch)
 		}
 		resolved = newResolved(ref, ch, res)
 		return nil
@@ -171,7 +172,7 @@ func (c *Client) Layers(ctx context.Context, ref registry.Reference) (*Layers, *
 	}
 	there, err := stands(ctx, src, ref, Selector{})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, c.told(err)
 	}
 	at, err := there.chart(ctx, "")
 	if err != nil {

@@ -101,7 +101,7 @@ func chooseVersion(ctx context.Context, src registry.TagLister, ref registry.Ref
 	if registry.ValidTag(tag) {
 		err = use(choice{object: tag, how: ByTag})
 	}
-	if !errors.Is(err, registry.ErrNotFound) {
+	if !errors.Is(err, registry.ErrNotFound) || isPartly(err) {
 		return err
 	}
 	wanted, perr := version.Parse(sel.Version)
@@ -202,7 +202,7 @@ func conflict(ref registry.Reference, sel Selector, why string) error {
 // withVersions turns a tag that was not found into an error that names what
 // exists. When the list cannot be had either, the first error stands.
 func withVersions(ctx context.Context, src registry.TagLister, ref registry.Reference, wanted string, err error) error {
-	if !errors.Is(err, registry.ErrNotFound) {
+	if !errors.Is(err, registry.ErrNotFound) || isPartly(err) {
 		return err
 	}
 	all, lerr := listVersions(ctx, src)

@@ -35,7 +35,7 @@ func stands(ctx context.Context, src *cache.Source, ref registry.Reference, sel 
 	err := choose(ctx, src, ref, sel, func(ch choice) (err error) {
 		s.choice = ch
 		s.content, s.res, err = src.FetchManifest(ctx, ch.object)
-		return err
+		return manifestNotCached(ctx, err, src, ref, ch)
 	})
 	return s, err
 }
@@ -200,7 +200,7 @@ func (s *standing) layers(ctx context.Context, desc ocispec.Descriptor) (*Layers
 	}
 	content, err := readSmall(ctx, s.src, desc)
 	if err != nil {
-		return nil, err
+		return nil, notCached(ctx, err, s.src, s.pinned(), missingPart(PartManifest, desc))
 	}
 	layers, err := ReadManifest(content, desc.MediaType)
 	if err != nil {

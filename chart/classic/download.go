@@ -56,8 +56,9 @@ func (r *Repository) get(ctx context.Context, u *url.URL, prepare func(http.Head
 	return r.client.Registry().Do(ctx, req, hint)
 }
 
-// download reads the index from the server; nil where it is still from.
-func (r *Repository) download(ctx context.Context, from *loaded) (*loaded, error) {
+// download reads the index from the server; nil where it is still from. It
+// calls answers when the server begins to.
+func (r *Repository) download(ctx context.Context, from *loaded, answers func()) (*loaded, error) {
 	u, err := r.resolve(indexName)
 	if err != nil {
 		return nil, err
@@ -71,6 +72,7 @@ func (r *Repository) download(ctx context.Context, from *loaded) (*loaded, error
 	if err != nil {
 		return nil, err
 	}
+	answers()
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotModified && from != nil && !from.validators.none() {
 		return nil, nil

@@ -2,11 +2,11 @@ package classic
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -41,7 +41,7 @@ func (r *Repository) index(ctx context.Context) (*index, error) {
 		return nil, err
 	}
 	defer r.release()
-	if r.current != nil && (r.options.MaxAge <= 0 || r.options.Offline || time.Since(r.current.confirmed) < r.options.MaxAge) {
+	if r.current != nil && (r.options.MaxAge <= 0 || r.options.Offline || time.Since(r.current.confirmed) < r.options.MaxAge || r.respites()) {
 		return r.current.index, nil
 	}
 	if _, err := r.load(ctx, false); err != nil {
@@ -105,12 +105,18 @@ func (r *Repository) load(ctx context.Context, ask bool) (changed bool, err erro
 	switch {
 	case from == nil && r.options.Offline:
 		return false, &registry.Error{Op: "read index of", URL: r.URL(), Kind: registry.ErrNotFound,
-			Err: errors.New("it is not kept here, and was asked for offline"), Hint: "read it once with the server in reach"}
+			Err: chart.ErrNotCached, Hint: "read it once with the server in reach"}
 	case from != nil && r.options.Offline, from != nil && !ask && time.Since(from.confirmed) < r.options.MaxAge:
 		r.current = from
 		return false, nil
 	}
-	answer, err := r.download(ctx, from)
+	answer, err := r.patiently(ctx, from)
+	if !ask && r.bridges(from, err) {
+		r.asked = time.Now()
+		r.log.Warn("chart repository does not answer, going on with the index that is kept", "repository", r.URL(), "confirmed", from.confirmed, "error", err)
+		r.current = from
+		return false, nil
+	}
 	if from != nil && from != r.current && (err != nil || answer != nil) {
 		from.file.Close() // nobody has seen it
 	}

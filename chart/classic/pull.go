@@ -123,6 +123,10 @@ func (r *Repository) pullFrom(ctx context.Context, address, name string, e *Entr
 func (r *Repository) open(ctx context.Context, u *url.URL) (io.ReadCloser, error) {
 	switch u.Scheme {
 	case "http", "https":
+		if r.options.Offline {
+			return nil, &registry.Error{Op: "get", URL: shown(u.String()), Kind: registry.ErrNotFound, Err: chart.ErrNotCached,
+				Hint: "fetch it once with the server in reach"}
+		}
 		resp, err := r.get(ctx, u, nil)
 		if err != nil {
 			return nil, err
@@ -208,7 +212,7 @@ func (r *Repository) provenance(ctx context.Context, archive *url.URL) ([]byte, 
 	}
 	rc, err := r.open(ctx, &u)
 	switch {
-	case errors.Is(err, registry.ErrNotFound):
+	case errors.Is(err, registry.ErrNotFound) && !errors.Is(err, chart.ErrNotCached):
 		return nil, nil
 	case errors.Is(err, registry.ErrDenied):
 		r.log.Warn("the provenance file may not be read, or is not there", "url", shown(u.String()))

@@ -31,7 +31,13 @@ type Options struct {
 	// a request. Zero: an index that another process kept is confirmed, and the
 	// one that this Repository has read stays in use until Refresh.
 	MaxAge time.Duration
-	// Offline uses the kept index alone, however old it is.
+	// StaleIfError is how old the kept index may be that is used when the server
+	// is down, fails, asks to come back later, or is silent for five seconds.
+	// Zero: the failure is the answer.
+	StaleIfError time.Duration
+	// Offline uses the kept index alone, however old it is, and archives that
+	// the client's cache has. What is missing matches chart.ErrNotCached and
+	// registry.ErrNotFound. The files of a file:// repository are read as ever.
 	Offline bool
 	// MaxSize bounds an index, in bytes. Zero: DefaultMaxSize.
 	MaxSize int64
@@ -62,6 +68,7 @@ type Repository struct {
 
 	loading chan struct{} // holds one token while nobody reads the index
 	current *loaded       // changed by the holder of the token
+	asked   time.Time     // when the server did not answer, last; likewise
 }
 
 var _ chart.Repository = (*Repository)(nil)

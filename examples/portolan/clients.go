@@ -74,6 +74,7 @@ func (a *app) chartClient(hosts ...string) (*chart.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy := a.policy()
 	verifier, err := a.verifier()
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (a *app) chartClient(hosts ...string) (*chart.Client, error) {
 	return chart.NewClient(&chart.ClientOptions{
 		Registry: client,
 		Cache:    store,
-		Policy:   &cache.Policy{MaxAge: a.maxAge, Offline: a.offline},
+		Policy:   &policy,
 		Archives: chart.ArchiveOptions{Lenient: a.lenient},
 		Verifier: verifier,
 	})

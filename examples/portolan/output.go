@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 
 	"github.com/opencontainers/go-digest"
@@ -26,6 +27,8 @@ type result struct {
 	Prov      string             `json:"provenance,omitempty"` // the path of the .prov file
 	How       string             `json:"how,omitempty"`
 	Origin    cache.Origin       `json:"origin,omitempty"`
+	Confirmed time.Time          `json:"confirmed,omitzero"`  // when the registry last said what the tag names
+	Moved     *cache.TagMoved    `json:"moved,omitempty"`     // the tag named something else before
 	Mirror    string             `json:"mirror,omitempty"`    // the mirror that sent the archive
 	TagMirror string             `json:"tagMirror,omitempty"` // the mirror that resolved the tag, which may be behind
 	Verified  []string           `json:"verifiedBy,omitempty"`

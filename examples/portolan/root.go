@@ -23,10 +23,9 @@ type streams struct {
 // app is one invocation: the global flags and where it writes.
 type app struct {
 	streams
-	output       string
-	cacheDir     string
-	offline      bool
-	maxAge       time.Duration
+	output   string
+	cacheDir string
+	modeFlags
 	timeout      time.Duration
 	dockerConfig string
 	sources      string // where credentials come from; empty: all
@@ -65,8 +64,11 @@ func (a *app) command() *cobra.Command {
 			if a.hosts.wrong != nil {
 				return a.hosts.wrong
 			}
-			if a.timeout < 0 || a.maxAge < 0 {
-				return usagef("--timeout and --max-age: a duration is not negative")
+			if a.timeout < 0 {
+				return usagef("--timeout: a duration is not negative")
+			}
+			if err := a.checkModes(); err != nil {
+				return err
 			}
 			ctx := cmd.Context()
 			if a.timeout > 0 {
@@ -93,8 +95,7 @@ func (a *app) command() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.output, "output", "o", "table", "how results are printed: table or json")
 	flags.StringVar(&a.cacheDir, "cache", os.Getenv("PORTOLAN_CACHE"), "cache `directory` (default: $PORTOLAN_CACHE, else the user's cache directory)")
-	flags.BoolVar(&a.offline, "offline", false, "use the cache alone")
-	flags.DurationVar(&a.maxAge, "max-age", 0, "trust the cache's tags for this `duration`, as in 10m, before asking the registry again")
+	a.registerModes(flags)
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this `duration`, whatever is being done (default: never)")
 	flags.StringVar(&a.dockerConfig, "docker-config", "", "`directory` with docker's config.json and certs.d (default: $DOCKER_CONFIG, else ~/.docker)")
 	flags.StringVar(&a.sources, "sources", os.Getenv("PORTOLAN_CREDENTIAL_SOURCES"), "`list` of where to look for credentials, in order (default: $PORTOLAN_CREDENTIAL_SOURCES, else "+sourceNames()+"; there is also "+string(auth.SourceGitHub)+")")
