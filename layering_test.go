@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},
 	"internal/redact":     {},
 	"internal/retryafter": {},
+	"internal/slowlink":   {},
 	"internal/tempfile":   {},
 	"internal/variant":    {},
 	"internal/verify":     {ours: []string{"internal"}, theirs: []string{imageSpec, goDigest}},
