@@ -44,6 +44,7 @@ var layers = map[string]layer{
 	"internal/limit":      {},
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},
 	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},
+	"internal/opens":      {},
 	"internal/redact":     {},
 	"internal/retryafter": {},
 	"internal/slowlink":   {},
