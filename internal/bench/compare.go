@@ -43,34 +43,37 @@ type Outcome struct {
 type operation struct {
 	name  string
 	local bool // needs no registry
-	read  bool // of Readers
+	who   func(name string) bool
 	task  func(s *scene, who, fresh string) Task
 }
 
 func operations() []operation {
 	return []operation{
-		{"pull cold", false, false, func(s *scene, _, _ string) Task {
+		{"pull cold", false, everybody, func(s *scene, _, _ string) Task {
 			return Task{Op: OpPull, Ref: s.ref("stock"), Cache: s.scratch("cache")}
 		}},
-		{"pull warm", false, false, func(s *scene, who, _ string) Task {
+		{"pull warm", false, everybody, func(s *scene, who, _ string) Task {
 			return Task{Op: OpPull, Ref: s.ref("stock"), Cache: filepath.Join(s.dir, "cache-"+who)}
 		}},
-		{"pull to a file", false, false, func(s *scene, _, _ string) Task {
+		{"pull warm by digest", false, everybody, func(s *scene, who, _ string) Task {
+			return Task{Op: OpPull, Ref: s.byDigest("stock"), Cache: filepath.Join(s.dir, "digests-"+who)}
+		}},
+		{"pull to a file", false, everybody, func(s *scene, _, _ string) Task {
 			return Task{Op: OpSave, Ref: s.ref("stock"), Cache: s.scratch("cache"), Dest: s.scratch("dest")}
 		}},
-		{"push new", false, false, func(s *scene, _, fresh string) Task {
+		{"push new", false, pushers, func(s *scene, _, fresh string) Task {
 			return Task{Op: OpPush, Archive: s.chart.Archive, Ref: s.ref(fresh)}
 		}},
-		{"push again", false, false, func(s *scene, who, _ string) Task {
+		{"push again", false, pushers, func(s *scene, who, _ string) Task {
 			return Task{Op: OpPush, Archive: s.chart.Archive, Ref: s.ref("again-" + who)}
 		}},
-		{"package", true, false, func(s *scene, _, _ string) Task {
+		{"package", true, pushers, func(s *scene, _, _ string) Task {
 			return Task{Op: OpPackage, Dir: s.chart.Dir, Dest: s.scratch("dest")}
 		}},
-		{"load", true, true, func(s *scene, _, _ string) Task {
+		{"load", true, readers, func(s *scene, _, _ string) Task {
 			return Task{Op: OpLoad, Archive: s.chart.Archive}
 		}},
-		{"unpack", true, true, func(s *scene, _, _ string) Task {
+		{"unpack", true, readers, func(s *scene, _, _ string) Task {
 			return Task{Op: OpUnpack, Archive: s.chart.Archive, Dest: s.scratch("dest")}
 		}},
 	}
@@ -142,6 +145,7 @@ func compareAt(ctx context.Context, plan Plan, chart Chart, latency time.Duratio
 type scene struct {
 	server *registrytest.Server
 	chart  Chart
+	digest string // of its manifest
 	dir    string
 	count  int
 }
@@ -154,7 +158,7 @@ func newScene(ctx context.Context, work string, chart Chart, latency time.Durati
 	s := &scene{server: registrytest.New(&registrytest.Options{Latency: latency}), chart: chart, dir: dir}
 	stock, err := newPortolan()
 	if err == nil {
-		err = stock.Push(ctx, chart.Archive, s.ref("stock"))
+		s.digest, err = stock.push(ctx, chart.Archive, s.ref("stock"))
 	}
 	if err != nil {
 		s.close()
@@ -170,6 +174,10 @@ func (s *scene) close() {
 
 func (s *scene) ref(repository string) string {
 	return s.server.Host + "/" + repository + "/" + s.chart.Name + ":" + s.chart.Version
+}
+
+func (s *scene) byDigest(repository string) string {
+	return s.server.Host + "/" + repository + "/" + s.chart.Name + "@" + s.digest
 }
 
 // scratch is a directory that is empty for each task.
@@ -193,7 +201,7 @@ func (s *scene) compete(op operation, rounds int, workers []*Worker) ([]Outcome,
 		first, last := round == 0, round == rounds+1
 		for turn := range workers {
 			i := (turn + round) % len(workers)
-			if op.read && !isReader(Names()[i]) {
+			if !op.who(Names()[i]) {
 				continue
 			}
 			task, err := s.next(op, Names()[i])

@@ -13,7 +13,8 @@ import (
 // saves it work, except in cacheDir. It need not be safe for concurrent use.
 //
 // A ref is "host:port/path/name:version" with the chart's own name and
-// version, as Helm wants it, at a registry on plain HTTP.
+// version, as Helm wants it, at a registry on plain HTTP. That of a Pull may
+// have a digest in the version's place, after "@".
 type Contender interface {
 	// Pull fetches a chart. The reader gives the archive's bytes; the caller
 	// closes it. What shall be found there by the next Pull may be kept in
@@ -39,7 +40,7 @@ type Reader interface {
 }
 
 // Names lists the contenders, Portolan first: ratios are to it.
-func Names() []string { return []string{"portolan", "helm4", "oras"} }
+func Names() []string { return []string{"portolan", "helm4", "oras", "oras-cache"} }
 
 // New makes the contender of that name. What it keeps for itself goes to the
 // directory home, none of the user's own files are read.
@@ -51,13 +52,18 @@ func New(name, home string) (Contender, error) {
 		return newHelm(home)
 	case "oras":
 		return newORAS(), nil
+	case "oras-cache":
+		return &orasCache{newORAS()}, nil
 	}
 	return nil, fmt.Errorf("no contender %q", name)
 }
 
-// isReader tells whether the contender of that name is a Reader: oras-go looks
-// into no archive.
-func isReader(name string) bool { return name != "oras" }
+// everybody, readers and pushers tell whether the contender of that name does
+// something: oras-go looks into no archive, and a cache before it changes pulls
+// alone.
+func everybody(string) bool    { return true }
+func readers(name string) bool { return name == "portolan" || name == "helm4" }
+func pushers(name string) bool { return name != "oras-cache" }
 
 // Operations of a Task.
 const (

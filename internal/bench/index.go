@@ -97,7 +97,7 @@ func CompareIndex(ctx context.Context, plan Plan, megabytes int) (row Row, err e
 	}()
 	row = Row{Operation: "look up in an index", Chart: fmt.Sprintf("%d MB", megabytes), Outcomes: make([]Outcome, len(workers))}
 	for i, w := range workers {
-		if Names()[i] == "oras" {
+		if !readers(Names()[i]) {
 			continue
 		}
 		if row.Outcomes[i], err = lookUp(w, dir, plan.Rounds); err != nil {

@@ -54,21 +54,28 @@ func (p *portolan) Save(ctx context.Context, ref, cacheDir, dest string) error {
 }
 
 func (p *portolan) Push(ctx context.Context, archive, ref string) error {
+	_, err := p.push(ctx, archive, ref)
+	return err
+}
+
+func (p *portolan) push(ctx context.Context, archive, ref string) (manifest string, err error) {
 	r, err := registry.ParseReference(ref)
 	if err != nil {
-		return err
+		return "", err
 	}
 	client, err := chart.NewClient(&chart.ClientOptions{Registry: p.registries})
 	if err != nil {
-		return err
+		return "", err
 	}
 	packed, err := chart.Pack(ctx, archive, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer packed.Close()
-	_, err = client.Push(ctx, packed, r, chart.PushOptions{})
-	return err
+	if _, err := client.Push(ctx, packed, r, chart.PushOptions{}); err != nil {
+		return "", err
+	}
+	return packed.Manifest.Digest.String(), nil
 }
 
 func (p *portolan) Package(ctx context.Context, dir, dest string) error {
