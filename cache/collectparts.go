@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -158,10 +157,12 @@ func (c *collector) isEmpty(ctx context.Context, dir string) (bool, error) {
 
 // sweepReferrers forgets what refers to content that is gone.
 func (c *collector) sweepReferrers(path string, info fs.FileInfo) (kept bool, err error) {
-	algorithm, hex, _ := strings.Cut(filepath.Base(path), "-")
-	d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex)
-	if d.Validate() != nil || !c.missingContent(d) || !c.old(path, info) {
+	if !c.old(path, info) {
 		return true, nil
+	}
+	l, err := c.referrers(path)
+	if err != nil || l.Of.Digest == "" || !c.missingContent(l.Of.Digest) {
+		return true, err
 	}
 	return c.note(path, info, ReasonGone), nil
 }

@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/ocijson"
+	"github.com/portolan-oci/portolan/registry"
 )
 
 // eachPart calls fn with the directory of each partition.
@@ -94,7 +96,7 @@ func (c *collector) findRoots(ctx context.Context) error {
 					if err != nil || !ok || !r.Held && kind == "refs" {
 						return err
 					}
-					return c.keepAll(ctx, r.descriptor())
+					return c.keepAll(ctx, part, r)
 				})
 			})
 			if err != nil {
@@ -123,9 +125,11 @@ func (c *collector) record(path string) (r record, ok bool, err error) {
 	return record{}, false, err
 }
 
-// keepAll adds root to what is kept, and all that it names through manifests
-// that are here, whichever partition knows them.
-func (c *collector) keepAll(ctx context.Context, root ocispec.Descriptor) error {
+// keepAll adds to what is kept the manifest of a record, and all that it names
+// or that is known to refer to it, through manifests that are here, whichever
+// partition knows them.
+func (c *collector) keepAll(ctx context.Context, part string, r record) error {
+	root := r.descriptor()
 	seen := map[digest.Digest]bool{root.Digest: true}
 	for queue := []ocispec.Descriptor{root}; len(queue) > 0; queue = queue[1:] {
 		if err := ctx.Err(); err != nil {
@@ -140,14 +144,39 @@ func (c *collector) keepAll(ctx context.Context, root ocispec.Descriptor) error 
 		if err != nil {
 			return fmt.Errorf("read what manifest %s keeps: %w", desc.Digest, err)
 		}
-		for _, child := range below {
-			if !seen[child.Digest] {
+		list, err := c.referrers(filepath.Join(part, "referrers", hashName(r.Reference.Name()), escapeDigest(desc.Digest)))
+		if err != nil {
+			return err
+		}
+		for _, child := range slices.Concat(below, list.Items) {
+			if !seen[child.Digest] && checkDescriptor(child) == nil {
 				seen[child.Digest] = true
 				queue = append(queue, child)
 			}
 		}
 	}
 	return nil
+}
+
+// referrerList is what a list of referrers has to say here.
+type referrerList struct {
+	Of    registry.Reference   `json:"of"` // has the digest of what they refer to
+	Items []ocispec.Descriptor `json:"items"`
+}
+
+func (l referrerList) check() error { return nil } // each of the items is looked at
+
+// maxReferrerList is no less than any list that is kept.
+const maxReferrerList = 5 << 20
+
+// referrers reads a list of what refers to a manifest, in any partition. One
+// that is missing or bad is empty.
+func (c *collector) referrers(path string) (l referrerList, err error) {
+	_, err = c.store.loadSealed(path, maxReferrerList, &l)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errBadFile) {
+		return referrerList{}, nil
+	}
+	return l, err
 }
 
 // peekChildren returns what a manifest names, without a note of its use. One

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,7 +38,7 @@ func (a *app) cacheCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  a.cacheList,
 	})
-	cmd.AddCommand(a.cacheVerifyCommand(), a.cacheExportCommand(), a.cacheImportCommand(), a.cacheReleaseCommand())
+	cmd.AddCommand(a.cacheVerifyCommand(), a.cacheGCCommand(), a.cacheExportCommand(), a.cacheImportCommand(), a.cacheReleaseCommand())
 	return cmd
 }
 
@@ -64,6 +66,7 @@ func (a *app) cacheList(cmd *cobra.Command, _ []string) error {
 		}
 		all = append(all, cacheEntry{e.Reference, e.Descriptor.Digest, e.Size, e.Complete, e.Pinned, e.Held, e.Fetched, e.Confirmed})
 	}
+	slices.SortStableFunc(all, func(a, b cacheEntry) int { return strings.Compare(a.Reference.String(), b.Reference.String()) })
 	return a.print(all, func(w *tabwriter.Writer) {
 		if len(all) == 0 {
 			return
