@@ -90,8 +90,8 @@ type Collection struct {
 // With MinFree, it matches errors.ErrUnsupported where the system does not tell
 // how much is free.
 //
-// A cache that does not exist has nothing to collect. The memory that it takes
-// is some 20 bytes for each content.
+// A cache that does not exist has nothing to collect. A collection takes some
+// 50 bytes of memory for each content, whatever its size.
 func (s *Store) Collect(ctx context.Context, limits Limits, options CollectOptions) (Collection, error) {
 	if err := ctx.Err(); err != nil || !s.exists() {
 		return Collection{}, err
@@ -139,10 +139,10 @@ type collector struct {
 	young  time.Time // what was used later is left alone
 	mends  bool      // times that lie in the future are set right
 
-	known   hashSet // digests that some partition knows
-	rooted  hashSet // digests that are pinned or held, or named by what is
-	gone    hashSet // digests that a dry run would have removed
-	emptied hashSet // directories of references of which none is left
+	known   *hashSet // digests that some partition knows
+	rooted  *hashSet // digests that are pinned or held, or named by what is
+	gone    *hashSet // digests that a dry run would have removed
+	emptied *hashSet // directories of references of which none is left
 
 	plan    plan
 	pending []condemned
