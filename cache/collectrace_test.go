@@ -147,7 +147,7 @@ func TestCollectKeepsHeld(t *testing.T) {
 	of := chartRef.WithDigest(held.Digest)
 	of.Tag = ""
 	list := s.part("referrers", hashName(of.Name()), escapeDigest(held.Digest))
-	if err := s.writeSealed(list, referrerList{of, []ocispec.Descriptor{signature}}, false); err != nil {
+	if err := s.writeSealed(list, listed[ocispec.Descriptor]{Of: of, Items: []ocispec.Descriptor{signature}}, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{path, signaturePath, list, s.blobPath(desc.Digest), s.blobPath(held.Digest), s.refPath(chartRef), s.refPath(r.Reference)} {

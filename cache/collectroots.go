@@ -14,7 +14,6 @@ import (
 
 	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/ocijson"
-	"github.com/portolan-oci/portolan/registry"
 )
 
 // eachPart calls fn with the directory of each partition.
@@ -158,23 +157,12 @@ func (c *collector) keepAll(ctx context.Context, part string, r record) error {
 	return nil
 }
 
-// referrerList is what a list of referrers has to say here.
-type referrerList struct {
-	Of    registry.Reference   `json:"of"` // has the digest of what they refer to
-	Items []ocispec.Descriptor `json:"items"`
-}
-
-func (l referrerList) check() error { return nil } // each of the items is looked at
-
-// maxReferrerList is no less than any list that is kept.
-const maxReferrerList = 5 << 20
-
 // referrers reads a list of what refers to a manifest, in any partition. One
 // that is missing or bad is empty.
-func (c *collector) referrers(path string) (l referrerList, err error) {
-	_, err = c.store.loadSealed(path, maxReferrerList, &l)
+func (c *collector) referrers(path string) (l listed[ocispec.Descriptor], err error) {
+	_, err = c.store.loadSealed(path, maxList+maxRecord, &l)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errBadFile) {
-		return referrerList{}, nil
+		return listed[ocispec.Descriptor]{}, nil
 	}
 	return l, err
 }

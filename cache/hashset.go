@@ -2,14 +2,14 @@ package cache
 
 import "hash/maphash"
 
-// hashSet holds strings, such as digests, in 11 to 22 bytes each, where a map
+// hashSet holds strings, such as digests, in 9 to 19 bytes each, where a map
 // would hold 71 for the digest alone: a collection has sets of hundreds of
 // thousands. Two strings in 2^64 look alike, and nobody can tell beforehand
 // which: has may be true of one that was not added, and is never false of one
 // that was.
 type hashSet struct {
 	seed  maphash.Seed
-	slots []uint64 // a power of two of them, a quarter and more are 0: free
+	slots []uint64 // a power of two of them, an eighth and more are 0: free
 	n     int
 }
 
@@ -20,7 +20,7 @@ func (s *hashSet) add(v string) {
 		s.slots[at] = s.hash(v)
 		s.n++
 	}
-	if s.n <= len(s.slots)/4*3 {
+	if s.n <= len(s.slots)/8*7 {
 		return
 	}
 	old := s.slots

@@ -19,7 +19,7 @@ func TestHashSet(t *testing.T) {
 			t.Fatalf("has %d: %t", i, i >= 100_000)
 		}
 	}
-	if s.n != 100_000 || len(s.slots)*8 > 25*s.n {
+	if s.n != 100_000 || len(s.slots)*8 > 19*s.n {
 		t.Errorf("%d in %d slots", s.n, len(s.slots))
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/opencontainers/go-digest"
@@ -124,6 +126,7 @@ func (a *app) exported(ctx context.Context, what []string, options *chart.Export
 			}
 			refs = append(refs, e.Reference)
 		}
+		slices.SortFunc(refs, func(a, b registry.Reference) int { return strings.Compare(a.String(), b.String()) })
 		if len(refs) == 0 {
 			return nil, nil, &registry.Error{Op: "export", Kind: registry.ErrNotFound, Err: errors.New("the cache has no charts"), Hint: "name what to export"}
 		}
