@@ -26,7 +26,8 @@ const maxStamp = 1 << 10
 // itself: call this where your program can spare the time, some seconds for a
 // cache of 100,000 charts.
 //
-// Errors as for Collect. After an error, it is due again.
+// Errors as for Collect. After one it is due again, unless that was of single
+// files that could not be removed.
 func (s *Store) CollectIfDue(ctx context.Context, limits Limits, every time.Duration) (ran bool, c Collection, err error) {
 	if err := ctx.Err(); err != nil || !s.exists() || !s.due(every) {
 		return false, Collection{}, err

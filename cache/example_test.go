@@ -5,6 +5,11 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
@@ -43,4 +48,29 @@ func Example() {
 	// 350 bytes, answered by the network; requests: "FetchReference"
 	// 350 bytes, answered by the network; requests: "Resolve"
 	// 350 bytes, answered by the cache; requests: ""
+}
+
+// A program that runs for long, or often, bounds its cache.
+func ExampleStore_Collect() {
+	dir, err := os.MkdirTemp("", "cache")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := cache.Open(dir, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	data := "content that was used a moment ago"
+	desc := ocispec.Descriptor{Digest: digest.FromString(data), Size: int64(len(data))}
+	if err := store.Put(context.Background(), desc, strings.NewReader(data)); err != nil {
+		log.Fatal(err)
+	}
+	limits := cache.Limits{MaxAge: 30 * 24 * time.Hour, MaxSize: 5 << 30}
+	done, err := store.Collect(context.Background(), limits, cache.CollectOptions{DryRun: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("would remove %d bytes, and keep %d\n", done.RemovedBytes, done.KeptBytes)
+	// Output: would remove 0 bytes, and keep 34
 }
