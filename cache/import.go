@@ -86,7 +86,7 @@ func (s *Store) Import(ctx context.Context, from ImportSource, options ImportOpt
 		return nil, errNone
 	}
 	im := &importing{store: s, from: from, into: options.Into.Repo(), dirs: s.newSyncing(),
-		tagged: map[registry.Reference]digest.Digest{}, manifests: map[digest.Digest][]ocispec.Descriptor{}}
+		tagged: map[registry.Reference]digest.Digest{}, complete: map[digest.Digest]bool{}, manifests: map[digest.Digest][]ocispec.Descriptor{}}
 	im.bring = im.take
 	if err := im.run(ctx); err != nil {
 		return nil, fmt.Errorf("import: %w", err)
@@ -111,6 +111,7 @@ type importing struct {
 
 	roots     []*ImportedRoot
 	tagged    map[registry.Reference]digest.Digest
+	complete  map[digest.Digest]bool                 // all that refers to them has come along
 	unnamed   []ocispec.Descriptor                   // entries without a name
 	manifests map[digest.Digest][]ocispec.Descriptor // of each root, all in its closure
 	lists     []referrerList
@@ -216,6 +217,11 @@ func (im *importing) name(ctx context.Context) error {
 		}
 		root.Was = was
 		im.dirs.file(im.store.refPath(root.Reference))
+	}
+	for _, list := range im.lists {
+		if err := im.keepList(ctx, list); err != nil {
+			return fmt.Errorf("referrers of %s: %w", list.subject, err)
+		}
 	}
 	return im.dirs.sync()
 }
