@@ -342,7 +342,7 @@ func FuzzImport(f *testing.F) {
 			}
 			return
 		}
-		if len(in.Roots) != len(held) {
+		if len(in.Roots) != len(held) { // what refers to them has no entry
 			t.Fatalf("imported %+v, and here is %v", in.Roots, held)
 		}
 		for _, root := range in.Roots {

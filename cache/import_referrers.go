@@ -143,7 +143,7 @@ func (im *importing) refer(ctx context.Context, root registry.Reference, bySubje
 // their annotations are in it: it is kept up to 4 MiB.
 const maxListed = 16 << 20
 
-// keepList lets the list be answered offline.
+// keepList holds the referrers, and lets the list be answered offline.
 func (im *importing) keepList(ctx context.Context, list referrerList) error {
 	var full []ocispec.Descriptor
 	size := 0
@@ -152,11 +152,16 @@ func (im *importing) keepList(ctx context.Context, list referrerList) error {
 		if err != nil {
 			return err
 		}
-		if size += len(data); size > maxListed {
-			im.store.log.Warn("list of referrers is too long to be kept", "subject", list.subject)
-			return nil
+		if _, err := im.hold(list.subject.WithDigest(desc.Digest), desc, list.subject.Digest); err != nil {
+			return err
 		}
-		full = append(full, asReferrer(desc, data))
+		if size += len(data); size <= maxListed {
+			full = append(full, asReferrer(desc, data))
+		}
+	}
+	if size > maxListed {
+		im.store.log.Warn("list of referrers is too long to be kept", "subject", list.subject)
+		return nil
 	}
 	im.dirs.file(im.store.part("referrers", hashName(list.subject.Name()), "list"))
 	err := im.store.holdReferrers(list.subject, full)
