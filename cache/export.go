@@ -91,7 +91,7 @@ func (s *Store) Export(ctx context.Context, to ExportTarget, roots []ExportRoot,
 		}
 	}
 	if len(x.missing) > 0 {
-		return nil, &IncompleteError{Op: "export", Missing: x.missing}
+		return nil, &IncompleteError{Op: "export", Missing: x.missing, offline: options.Policy.Offline}
 	}
 	for _, desc := range x.all {
 		if err := x.write(ctx, to, desc); err != nil {
