@@ -189,5 +189,10 @@ func (x *exporting) write(ctx context.Context, to ExportTarget, desc ocispec.Des
 	}
 	defer content.Close()
 	x.result.Written += desc.Size
+	// A layout lists each manifest that is pushed, which it would write its list
+	// anew for. They are all listed at the end.
+	desc.MediaType = unlisted
 	return to.Push(ctx, desc, content)
 }
+
+const unlisted = "application/octet-stream"
