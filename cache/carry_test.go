@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -356,4 +357,74 @@ func TestExportNames(t *testing.T) {
 	}
 	mustPull(t, there.Through(nil, team, cache.Policy{}), "1.0.0", []byte("moved"))
 	mustPull(t, there.Through(nil, web, cache.Policy{}), "1.0.0", []byte("other"))
+}
+
+// TestCarryKept: collection leaves what was imported, with what refers to it,
+// until that is released; Verify finds all of it as it should be.
+func TestCarryKept(t *testing.T) {
+	src := newCarry()
+	first, _ := src.add("1.0.0", []byte("first"))
+	second, _ := src.add("2.0.0", []byte("second"))
+	signature := src.sign(first, "signature")
+	countersignature := src.sign(signature, "countersignature")
+	src.tags["1"] = first
+	all := []ocispec.Descriptor{first, second, signature, countersignature}
+	here, _ := newStore(t, "")
+	b := carryBundle{path: filepath.Join(t.TempDir(), "bundle")}
+	b.export(t, here, cache.ExportOptions{Referrers: true},
+		cache.ExportRoot{Reference: v1, From: src}, cache.ExportRoot{Reference: team.WithTag("1"), From: src}, cache.ExportRoot{Reference: team.WithDigest(second.Digest), From: src})
+
+	there, _ := newStore(t, "")
+	if _, err := there.Import(t.Context(), b.open(t), cache.ImportOptions{Into: team}); err != nil {
+		t.Fatal(err)
+	}
+	for fault, err := range there.Verify(t.Context(), cache.VerifyOptions{}) {
+		t.Errorf("%+v, %v", fault, err)
+	}
+	offline := there.Through(nil, team, cache.Policy{})
+	collect := func() (left int) {
+		t.Helper()
+		carryAge(t, there.Dir())
+		if _, err := there.Collect(t.Context(), cache.Limits{MaxAge: time.Hour}, cache.CollectOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, desc := range all {
+			if offline.Complete(t.Context(), desc) == nil {
+				left++
+			}
+		}
+		return left
+	}
+	if left := collect(); left != 4 {
+		t.Errorf("%d of 4 are left", left)
+	}
+	for _, step := range []struct {
+		ref  registry.Reference
+		left int
+	}{{team.WithTag("1"), 4}, {v1, 1}, {team.WithDigest(second.Digest), 0}, {team.WithTag("none"), 0}} {
+		if err := there.Release(t.Context(), step.ref); err != nil {
+			t.Fatal(err)
+		}
+		if left := collect(); left != step.left {
+			t.Errorf("after the release of %s %d are left, want %d", step.ref, left, step.left)
+		}
+	}
+	if err := there.Release(t.Context(), team); !errors.Is(err, registry.ErrInvalidReference) {
+		t.Errorf("release of a repository: %v", err)
+	}
+}
+
+// carryAge lets all that lies in a cache have been used two days ago.
+func carryAge(t *testing.T, dir string) {
+	t.Helper()
+	then := time.Now().Add(-48 * time.Hour)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return os.Chtimes(path, then, then)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

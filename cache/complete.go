@@ -27,7 +27,7 @@ func (s *Source) Complete(ctx context.Context, root ocispec.Descriptor) error {
 		return err
 	}
 	if len(c.missing) > 0 {
-		return &IncompleteError{Op: "complete", Missing: c.missing}
+		return &IncompleteError{Op: "complete", Missing: c.missing, offline: s.policy.Offline}
 	}
 	return nil
 }

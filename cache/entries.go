@@ -73,6 +73,9 @@ func (s *Store) eachEntry(ctx context.Context, fn func(Entry) error) error {
 		return nil
 	}
 	err := s.eachRepository(ctx, s.part("refs"), s.refPath, func(r record) error {
+		if r.Subject != "" {
+			return nil // a referrer that came along
+		}
 		pin, ok := s.recordAt(s.pinPath(r.Reference), r.Reference)
 		same := ok && pin.Digest == r.Digest
 		err := fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Held: r.Held, Fetched: r.Fetched, Confirmed: r.Confirmed})

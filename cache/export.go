@@ -62,6 +62,8 @@ type ExportedRoot struct {
 	Origin Origin
 	// Referrers are the manifests that refer to it, or to what it names.
 	Referrers []ocispec.Descriptor
+
+	listed bool // the source knows its referrers
 }
 
 // Export writes manifests, with all that they name, into an OCI image layout
@@ -89,7 +91,7 @@ func (s *Store) Export(ctx context.Context, to ExportTarget, roots []ExportRoot,
 		}
 	}
 	if len(x.missing) > 0 {
-		return nil, &IncompleteError{Op: "export", Missing: x.missing}
+		return nil, &IncompleteError{Op: "export", Missing: x.missing, offline: options.Policy.Offline}
 	}
 	for _, desc := range x.all {
 		if err := x.write(ctx, to, desc); err != nil {
@@ -154,7 +156,7 @@ func (x *exporting) gather(ctx context.Context, src *Source, ref registry.Refere
 	}
 	exported := ExportedRoot{Reference: ref, Descriptor: res.Descriptor, Origin: res.Origin}
 	if referrers {
-		r := &referring{exporting: x, src: src, ref: ref, taken: map[digest.Digest]bool{}}
+		r := &referring{exporting: x, src: src, ref: ref, taken: map[digest.Digest]bool{}, listed: true}
 		// What another root has brought is not found again.
 		if !slices.ContainsFunc(subjects, func(d ocispec.Descriptor) bool { return d.Digest == res.Descriptor.Digest }) {
 			subjects = append(subjects, res.Descriptor)
@@ -164,7 +166,7 @@ func (x *exporting) gather(ctx context.Context, src *Source, ref registry.Refere
 				return err
 			}
 		}
-		exported.Referrers = r.all
+		exported.Referrers, exported.listed = r.all, r.listed
 	}
 	x.result.Roots = append(x.result.Roots, exported)
 	if !referrers {
@@ -187,5 +189,10 @@ func (x *exporting) write(ctx context.Context, to ExportTarget, desc ocispec.Des
 	}
 	defer content.Close()
 	x.result.Written += desc.Size
+	// A layout lists each manifest that is pushed, which it would write its list
+	// anew for. They are all listed at the end.
+	desc.MediaType = unlisted
 	return to.Push(ctx, desc, content)
 }
+
+const unlisted = "application/octet-stream"

@@ -20,6 +20,8 @@ type referring struct {
 	ref   registry.Reference
 	taken map[digest.Digest]bool
 	all   []ocispec.Descriptor
+	// listed: the source has answered for each.
+	listed bool
 }
 
 // take adds the referrers of a manifest, and theirs. That a source does not
@@ -32,6 +34,7 @@ func (r *referring) take(ctx context.Context, subject ocispec.Descriptor, depth 
 	for desc, err := range registry.Referrers(ctx, r.src, subject, "") {
 		switch {
 		case errors.Is(err, registry.ErrUnsupported), errors.Is(err, registry.ErrNotFound):
+			r.listed = false
 			return nil
 		case err != nil && r.src.policy.Offline && ctx.Err() == nil:
 			r.missing = append(r.missing, Missing{Reference: r.ref, Digest: subject.Digest, What: MissingReferrers, Hint: "only the registry knows"})

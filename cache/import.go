@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -86,7 +85,7 @@ func (s *Store) Import(ctx context.Context, from ImportSource, options ImportOpt
 		return nil, errNone
 	}
 	im := &importing{store: s, from: from, into: options.Into.Repo(), dirs: s.newSyncing(),
-		tagged: map[registry.Reference]digest.Digest{}, manifests: map[digest.Digest][]ocispec.Descriptor{}}
+		tagged: map[registry.Reference]digest.Digest{}, complete: map[digest.Digest]bool{}, manifests: map[digest.Digest][]ocispec.Descriptor{}}
 	im.bring = im.take
 	if err := im.run(ctx); err != nil {
 		return nil, fmt.Errorf("import: %w", err)
@@ -111,6 +110,7 @@ type importing struct {
 
 	roots     []*ImportedRoot
 	tagged    map[registry.Reference]digest.Digest
+	complete  map[digest.Digest]bool                 // all that refers to them has come along
 	unnamed   []ocispec.Descriptor                   // entries without a name
 	manifests map[digest.Digest][]ocispec.Descriptor // of each root, all in its closure
 	lists     []referrerList
@@ -206,31 +206,54 @@ func (im *importing) name(ctx context.Context) error {
 	if err := im.dirs.sync(); err != nil {
 		return err
 	}
+	// It may be long ago that the first content came here, and a collection may
+	// have found nothing that holds it.
+	claim, err := im.store.holdRemovals(ctx)
+	if err != nil {
+		return err
+	}
+	defer claim.Release()
+	for _, desc := range im.all {
+		if !im.store.has(desc) {
+			return fmt.Errorf("%s was removed meanwhile: import it once more", desc.Digest)
+		}
+	}
+	for _, list := range im.lists {
+		if err := im.keepList(ctx, list); err != nil {
+			return fmt.Errorf("referrers of %s: %w", list.subject, err)
+		}
+	}
 	for _, root := range im.roots {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		was, err := im.store.hold(root.Reference, root.Descriptor)
-		if err != nil {
-			return fmt.Errorf("%s: %w", root.Reference, err)
+		if root.Was, err = im.hold(root.Reference, root.Descriptor, ""); err != nil {
+			return err
 		}
-		root.Was = was
-		im.dirs.file(im.store.refPath(root.Reference))
 	}
 	return im.dirs.sync()
 }
 
-// hold notes durably what a reference names, and that it is to be kept. It
-// tells what it named before, if that was another manifest.
-func (s *Store) hold(ref registry.Reference, desc ocispec.Descriptor) (was digest.Digest, err error) {
+// hold notes durably what a reference names, and that it is to be kept, for its
+// own sake or for that of its subject. It tells what it named before, if that
+// was another manifest.
+func (im *importing) hold(ref registry.Reference, desc ocispec.Descriptor, subject digest.Digest) (was digest.Digest, err error) {
 	r := newRecord(ref, desc, time.Now(), time.Time{})
-	r.Held = true
-	if old, ok := s.lastRef(ref); ok {
+	r.Held, r.Subject = true, subject
+	if old, ok := im.store.lastRef(ref); ok {
 		if was = old.Digest; was == desc.Digest {
 			was, r.Fetched, r.Confirmed = "", old.Fetched, old.Confirmed
 		}
+		if old.Held && old.Subject == "" {
+			r.Subject = ""
+		}
 	}
-	return was, s.writeRecord(s.refPath(ref), r, true)
+	path := im.store.refPath(ref)
+	if err := im.store.writeRecord(path, r, true); err != nil {
+		return "", fmt.Errorf("%s: %w", ref, err)
+	}
+	im.dirs.file(path)
+	return was, nil
 }
 
 func (im *importing) result() *Imported {
@@ -247,35 +270,4 @@ func (im *importing) result() *Imported {
 		}
 	}
 	return result
-}
-
-// Release ends that what was imported as ref is held: from then on collection
-// treats it as what was pulled. What ref names stays known. A ref with a digest
-// alone releases what was imported so. Without such a reference there is
-// nothing to do and no error; else the error is that of the directory or of
-// ctx, or matches registry.ErrInvalidReference for a ref without both.
-func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
-	if ref.Tag != "" {
-		ref = ref.WithTag(ref.Tag)
-	}
-	if ref.Digest == "" && !registry.ValidTag(ref.Tag) {
-		return &registry.ReferenceError{Reference: ref.String(), Problem: "neither a tag nor a digest to release"}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	r, ok := s.lastRef(ref)
-	if !ok || !r.Held {
-		return nil
-	}
-	var err error
-	if r.Held = false; ref.Digest != "" {
-		err = s.removeRef(ref)
-	} else {
-		err = s.writeRef(r)
-	}
-	if err != nil && !errors.Is(err, errNone) {
-		return fmt.Errorf("release %s: %w", ref, err)
-	}
-	return nil
 }

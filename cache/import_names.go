@@ -89,6 +89,9 @@ func (im *importing) addName(ctx context.Context, ref registry.Reference, entry 
 		return nil
 	}
 	im.tagged[ref] = entry.Digest
+	if entry.Annotations[referrersName] == allReferrers {
+		im.complete[entry.Digest] = true
+	}
 	desc, err := im.manifestOf(ctx, entry)
 	if errors.Is(err, registry.ErrNotFound) {
 		im.missing = append(im.missing, Missing{Reference: ref, Digest: entry.Digest, What: MissingManifest})

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -36,9 +37,6 @@ func (im *importing) referrers(ctx context.Context) error {
 		if err := im.addRoot(ctx, root); err != nil {
 			return err
 		}
-	}
-	if len(bySubject) == 0 {
-		return nil
 	}
 	// Several tags may name one manifest.
 	done := map[registry.Reference][]ocispec.Descriptor{}
@@ -120,10 +118,10 @@ func (im *importing) refer(ctx context.Context, root registry.Reference, bySubje
 	queue := append([]ocispec.Descriptor{}, im.manifests[root.Digest]...)
 	for ; len(queue) > 0; queue = queue[1:] {
 		list := bySubject[queue[0].Digest]
-		if len(list) == 0 {
-			continue
+		if len(list) == 0 && !im.complete[root.Digest] {
+			continue // not to have been asked is no news that there are none
 		}
-		if im.listed += len(list); im.listed > maxCarried {
+		if im.listed += 1 + len(list); im.listed > maxCarried {
 			return nil, fmt.Errorf("%s: %w of %d referrers", root, limit.ErrExceeded, maxCarried)
 		}
 		im.lists = append(im.lists, referrerList{root.WithDigest(queue[0].Digest), list})
@@ -139,4 +137,55 @@ func (im *importing) refer(ctx context.Context, root registry.Reference, bySubje
 		}
 	}
 	return all, nil
+}
+
+// maxListed bounds the manifests of which one list of referrers is made, since
+// their annotations are in it: it is kept up to 4 MiB.
+const maxListed = 16 << 20
+
+// keepList holds the referrers, and lets the list be answered offline.
+func (im *importing) keepList(ctx context.Context, list referrerList) error {
+	var full []ocispec.Descriptor
+	size := 0
+	for _, desc := range list.referrers {
+		data, err := im.store.readManifest(ctx, desc)
+		if err != nil {
+			return err
+		}
+		if _, err := im.hold(list.subject.WithDigest(desc.Digest), desc, list.subject.Digest); err != nil {
+			return err
+		}
+		if size += len(data); size <= maxListed {
+			full = append(full, asReferrer(desc, data))
+		}
+	}
+	if size > maxListed {
+		im.store.log.Warn("list of referrers is too long to be kept", "subject", list.subject)
+		return nil
+	}
+	im.dirs.file(im.store.part("referrers", hashName(list.subject.Name()), "list"))
+	err := im.store.holdReferrers(list.subject, full)
+	if errors.Is(err, limit.ErrExceeded) {
+		im.store.log.Warn("list of referrers is too long to be kept", "subject", list.subject, "error", err)
+		return nil
+	}
+	return err
+}
+
+// asReferrer describes a manifest as a registry's list of referrers does (OCI
+// distribution spec 1.1, Listing Referrers).
+func asReferrer(desc ocispec.Descriptor, data []byte) ocispec.Descriptor {
+	var m struct {
+		ArtifactType string              `json:"artifactType"`
+		Config       *ocispec.Descriptor `json:"config"`
+		Annotations  map[string]string   `json:"annotations"`
+	}
+	if json.Unmarshal(data, &m) != nil {
+		return desc
+	}
+	if m.ArtifactType == "" && m.Config != nil {
+		m.ArtifactType = m.Config.MediaType
+	}
+	desc.ArtifactType, desc.Annotations = m.ArtifactType, m.Annotations
+	return desc
 }

@@ -54,10 +54,12 @@ func (m Missing) String() string {
 const maxShown = 256
 
 // IncompleteError names everything that was missing, not just the first. It
-// matches registry.ErrNotFound.
+// matches registry.ErrNotFound, and ErrNotCached where the policy was offline.
 type IncompleteError struct {
 	Op      string // complete, export or import
 	Missing []Missing
+
+	offline bool
 }
 
 // Error names all of it on one line.
@@ -72,8 +74,13 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("%s: %d are missing: %s", e.Op, len(all), strings.Join(all, "; "))
 }
 
-// Unwrap makes it match registry.ErrNotFound.
-func (e *IncompleteError) Unwrap() error { return registry.ErrNotFound }
+// Unwrap makes it match registry.ErrNotFound, and ErrNotCached offline.
+func (e *IncompleteError) Unwrap() []error {
+	if e.offline {
+		return []error{registry.ErrNotFound, ErrNotCached}
+	}
+	return []error{registry.ErrNotFound}
+}
 
 func kindOf(mediaType string) string {
 	if ocijson.IsManifest(mediaType) {

@@ -15,6 +15,14 @@ import (
 // to most tools and a reference to some.
 const imageName = "io.containerd.image.name"
 
+// referrersName is the annotation of an entry whose referrers have all come
+// along, as far as the registry listed any: that none are there says that there
+// were none.
+const referrersName = "io.github.portolan-oci.referrers"
+
+// allReferrers is its value.
+const allReferrers = "all"
+
 // nameEntries gives the roots their names in index.json, and their referrers a
 // place in it. What had one of these names has it no longer.
 func nameEntries(entries []ocispec.Descriptor, roots []ExportedRoot) []ocispec.Descriptor {
@@ -44,14 +52,28 @@ func nameEntries(entries []ocispec.Descriptor, roots []ExportedRoot) []ocispec.D
 			listed[root.Descriptor.Digest] = true
 		}
 	}
+	complete := map[digest.Digest]bool{}
 	for _, root := range roots {
+		complete[root.Descriptor.Digest] = complete[root.Descriptor.Digest] || root.listed
 		for _, desc := range root.Referrers {
 			if !listed[desc.Digest] {
 				entries, listed[desc.Digest] = append(entries, plain(desc)), true
 			}
 		}
 	}
+	for i := range entries {
+		if complete[entries[i].Digest] {
+			annotate(&entries[i], referrersName, allReferrers)
+		}
+	}
 	return spellNames(entries)
+}
+
+func annotate(entry *ocispec.Descriptor, key, value string) {
+	if entry.Annotations == nil {
+		entry.Annotations = map[string]string{}
+	}
+	entry.Annotations[key] = value
 }
 
 // addName names an entry that has no name yet, or a new one.
@@ -61,10 +83,7 @@ func addName(entries []ocispec.Descriptor, free map[digest.Digest]int, desc ocis
 		i, entries = len(entries), append(entries, plain(desc))
 	}
 	delete(free, desc.Digest)
-	if entries[i].Annotations == nil {
-		entries[i].Annotations = map[string]string{}
-	}
-	entries[i].Annotations[imageName] = name
+	annotate(&entries[i], imageName, name)
 	return entries
 }
 

@@ -28,6 +28,9 @@ type record struct {
 	Fetched   time.Time          `json:"fetched"`
 	Confirmed time.Time          `json:"confirmed,omitzero"`
 	Held      bool               `json:"held,omitempty"`
+	// Subject is what the manifest refers to, of one that is held because that
+	// was carried here.
+	Subject digest.Digest `json:"subject,omitempty"`
 }
 
 // maxRecord bounds a record's file: a reference (255 + 128 bytes), a media
@@ -58,7 +61,7 @@ func (r record) descriptor() ocispec.Descriptor {
 // has the name of a digest's record.
 func (s *Store) refPath(ref registry.Reference) string {
 	if ref.Tag == "" {
-		return filepath.Join(s.refDir(ref), "!@"+hashName(ref.Digest.String()))
+		return filepath.Join(s.refDir(ref), "!."+hashName(ref.Digest.String()))
 	}
 	return filepath.Join(s.refDir(ref), escapeTag(ref.Tag))
 }

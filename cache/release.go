@@ -1,0 +1,66 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/portolan-oci/portolan/registry"
+)
+
+// Release ends that what was imported as ref is held, with what came along that
+// refers to it: from then on collection treats it as what was pulled. What ref
+// names stays known. A ref with a digest alone releases what was imported so.
+//
+// Without such a reference there is nothing to do and no error; else the error
+// is that of the directory or of ctx, or matches registry.ErrInvalidReference
+// for a ref with neither tag nor digest.
+func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
+	if ref.Tag != "" {
+		ref = ref.WithTag(ref.Tag)
+	}
+	if ref.Digest == "" && !registry.ValidTag(ref.Tag) {
+		return &registry.ReferenceError{Reference: ref.String(), Problem: "neither a tag nor a digest to release"}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, ok := s.lastRef(ref)
+	if !ok || !r.Held {
+		return nil
+	}
+	if err := s.release(ctx, r, 0); err != nil {
+		return fmt.Errorf("release %s: %w", ref, err)
+	}
+	return nil
+}
+
+// release releases a record, and the referrers of its manifest unless that is
+// held under another name too. These go first: one that is released alone later
+// has a subject that nobody can name.
+func (s *Store) release(ctx context.Context, r record, depth int) error {
+	var referrers []record
+	held := false
+	err := s.eachRecord(ctx, s.refDir(r.Reference), s.refPath, func(other record) error {
+		held = held || other.Held && other.Digest == r.Digest && other.Reference != r.Reference
+		if other.Subject == r.Digest && len(referrers) < maxCarried {
+			referrers = append(referrers, other)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, referrer := range referrers {
+		if held || depth > maxNesting {
+			break
+		}
+		if err := s.release(ctx, referrer, depth+1); err != nil {
+			return err
+		}
+	}
+	if r.Reference.Tag == "" {
+		return s.removeRef(r.Reference)
+	}
+	r.Held = false
+	return s.writeRef(r)
+}
