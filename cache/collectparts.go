@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // sweepParts forgets what the partitions note about content that is gone. Pins
@@ -160,6 +161,12 @@ func (c *collector) isEmpty(ctx context.Context, dir string) (bool, error) {
 func (c *collector) sweepReferrers(path string, info fs.FileInfo) (kept bool, err error) {
 	algorithm, hex, _ := strings.Cut(filepath.Base(path), "-")
 	d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex)
+	if d.Validate() != nil { // too long for a name, as SHA-512 is
+		var l listed[ocispec.Descriptor]
+		if _, err := c.store.loadSealed(path, maxList+maxRecord, &l); err == nil {
+			d = l.Of.Digest
+		}
+	}
 	if d.Validate() != nil || !c.missingContent(d) || !c.old(path, info) {
 		return true, nil
 	}

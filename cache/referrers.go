@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -88,6 +89,21 @@ func ofType(list []ocispec.Descriptor, artifactType string) []ocispec.Descriptor
 // referrersPath wants a reference with a valid digest.
 func (s *Store) referrersPath(subject registry.Reference) string {
 	return s.part("referrers", hashName(subject.Name()), escapeDigest(subject.Digest))
+}
+
+// doubtReferrers lets the list of what refers to a manifest that was pushed be
+// answered offline only: signatures may have come with it.
+func (s *Store) doubtReferrers(subject registry.Reference) error {
+	path := s.referrersPath(subject)
+	l, ok := readList[ocispec.Descriptor](s, path, subject)
+	if !ok {
+		return nil
+	}
+	if len(l.Items) == 0 {
+		return s.removeNote(path)
+	}
+	l.Listed, l.Dropped = time.Time{}, time.Now().UTC()
+	return s.writeSealed(path, l, false)
 }
 
 // holdReferrers adds to what is known to refer to a manifest what was carried
