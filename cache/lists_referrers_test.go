@@ -184,8 +184,18 @@ func TestReferrersCarried(t *testing.T) {
 	if err := cache.ListsHold(s, subject, listsReferrer("sig", "c")); err != nil {
 		t.Fatal(err)
 	}
-	if got, listing, _ := listsReferrers(t, offline, ""); got != "sig:b sig:c" || listing.Listed.IsZero() {
+	if got, listing, _ := listsReferrers(t, offline, ""); got != "sig:b sig:c" || !listing.Listed.IsZero() {
 		t.Errorf("carried to a list: %q, %+v", got, listing)
+	}
+	if _, listing, err := listsReferrers(t, s.Through(f, team, cache.Policy{MaxAge: cache.Forever}), ""); listing.Origin != cache.FromNetwork || err != nil {
+		t.Errorf("what no registry has said passes for its answer: %+v, %v", listing, err)
+	}
+	bare := team.WithDigest(digest.FromString("bare"))
+	if err := cache.ListsHold(s, bare); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := offline.ListReferrers(t.Context(), ocispec.Descriptor{Digest: bare.Digest}, "", nil); err != nil {
+		t.Errorf("carried without referrers: %v", err)
 	}
 	huge := listsReferrer("sig", strings.Repeat("x", 5<<20))
 	if err := cache.ListsHold(s, subject, huge); err == nil || !strings.Contains(err.Error(), "limit") {
