@@ -27,12 +27,12 @@ func (a absence) check() error {
 	return nil
 }
 
-// absentPath wants a reference with either a valid tag or a valid digest. No
-// tag has the mark of the latter.
+// absentPath wants a reference with either a valid tag or a valid digest. The
+// name of no tag begins as those of digests do.
 func (s *Store) absentPath(ref registry.Reference) string {
 	name := escapeTag(ref.Tag)
 	if ref.Digest != "" {
-		name = "@" + escapeDigest(ref.Digest)
+		name = "!-" + escapeDigest(ref.Digest)
 	}
 	return s.part("absent", hashName(ref.Name()), name)
 }

@@ -45,7 +45,7 @@
 //	parts/<partition>/tags/<sha256 of host/repository>       the list of tags
 //	parts/<partition>/referrers/<sha256 of host/repository>/<algorithm>-<hex>
 //	                                                         the list of a manifest's referrers
-//	parts/<partition>/absent/<sha256 of host/repository>/<tag or @algorithm-hex>
+//	parts/<partition>/absent/<sha256 of host/repository>/<tag or !-algorithm-hex>
 //	                                                         that there was none, a moment ago
 //	ingest/                                                  content on its way in
 //

@@ -34,12 +34,13 @@ type listed[T any] struct {
 	// Of is the repository, or a manifest in it by its digest.
 	Of    registry.Reference `json:"of"`
 	Items []T                `json:"items,omitempty"`
-	// Listed is when the source began to give it; zero: it was carried here.
+	// Listed is when the source began to give it; zero: it was carried here, or
+	// is in doubt, and answers nobody who can ask.
 	Listed time.Time `json:"listed,omitzero"`
 	// None: the source had no such repository.
 	None bool `json:"none,omitempty"`
-	// Dropped is when the list that was here became wrong by our own doing.
-	// One that the source began to give before then is not kept.
+	// Dropped is when our own doing made the list that was here another: one that
+	// the source began to give before then is not kept.
 	Dropped time.Time `json:"dropped,omitzero"`
 }
 

@@ -205,6 +205,9 @@ func TestAbsenceNames(t *testing.T) {
 	if asked := f.spent(); asked != "" {
 		t.Errorf("asked for %q", asked)
 	}
+	for fault, err := range s.Verify(t.Context(), cache.VerifyOptions{}) {
+		t.Error(fault, err)
+	}
 	for _, path := range listsAbsent(s) {
 		if name := filepath.Base(path); len(name)+14 > 143 || strings.ToLower(name) != name || strings.ContainsAny(name, `:<>"|?*\`) || name == "con" {
 			t.Errorf("file name %q", name)

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -183,12 +184,82 @@ func TestReferrersCarried(t *testing.T) {
 	if err := cache.ListsHold(s, subject, listsReferrer("sig", "c")); err != nil {
 		t.Fatal(err)
 	}
-	if got, listing, _ := listsReferrers(t, offline, ""); got != "sig:b sig:c" || listing.Listed.IsZero() {
+	if got, listing, _ := listsReferrers(t, offline, ""); got != "sig:b sig:c" || !listing.Listed.IsZero() {
 		t.Errorf("carried to a list: %q, %+v", got, listing)
+	}
+	if _, listing, err := listsReferrers(t, s.Through(f, team, cache.Policy{MaxAge: cache.Forever}), ""); listing.Origin != cache.FromNetwork || err != nil {
+		t.Errorf("what no registry has said passes for its answer: %+v, %v", listing, err)
+	}
+	bare := team.WithDigest(digest.FromString("bare"))
+	if err := cache.ListsHold(s, bare); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := offline.ListReferrers(t.Context(), ocispec.Descriptor{Digest: bare.Digest}, "", nil); err != nil {
+		t.Errorf("carried without referrers: %v", err)
 	}
 	huge := listsReferrer("sig", strings.Repeat("x", 5<<20))
 	if err := cache.ListsHold(s, subject, huge); err == nil || !strings.Contains(err.Error(), "limit") {
 		t.Errorf("a list beyond the limit: %v", err)
+	}
+}
+
+// A push may bring signatures along: what was listed before answers offline.
+func TestPushDoubtsReferrers(t *testing.T) {
+	s, _ := newStore(t, "")
+	f := &listsSource{fakeSource: newFake(), referrers: [][]ocispec.Descriptor{{listsReferrer("sig", "a")}}}
+	hour := s.Through(f, team, cache.Policy{MaxAge: time.Hour})
+	listsReferrers(t, hour, "")
+	f.spent()
+	if err := hour.Record(t.Context(), "1.0.0", listsSubject); err != nil {
+		t.Fatal(err)
+	}
+	if got, listing, err := listsReferrers(t, s.Through(nil, team, cache.Policy{}), ""); got != "sig:a" || err != nil || !listing.Listed.IsZero() {
+		t.Errorf("offline: %q, %+v, %v", got, listing, err)
+	}
+	f.failure = errListsDown
+	if _, _, err := listsReferrers(t, s.Through(f, team, cache.Policy{StaleIfError: time.Hour}), ""); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("stale: %v", err)
+	}
+	f.failure = nil
+	if listsReferrers(t, hour, ""); f.spent() != "Referrers Referrers" {
+		t.Error("within max-age, the source was not asked")
+	}
+	if listsReferrers(t, hour, ""); f.spent() != "" {
+		t.Error("what it said then is not kept")
+	}
+}
+
+// A list goes with its subject, whatever the length of its name.
+func TestReferrersAreCollected(t *testing.T) {
+	s, _ := newStore(t, "")
+	f := &listsSource{fakeSource: newFake()}
+	src := s.Through(f, team, cache.Policy{})
+	data := []byte("a manifest")
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		desc := ocispec.Descriptor{Digest: algorithm.FromBytes(data), Size: int64(len(data))}
+		put(t, s, desc, data)
+		if err := src.Referrers(t.Context(), desc, "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lists := func() int {
+		found, _ := filepath.Glob(filepath.Join(s.Dir(), "parts", "default", "referrers", "*", "*"))
+		return len(found)
+	}
+	gcAge(t, 3*time.Hour, s.Dir())
+	for _, step := range []struct {
+		limits cache.Limits
+		want   int
+	}{{cache.Limits{}, 2}, {cache.Limits{MaxAge: time.Minute}, 0}} {
+		if _, err := s.Collect(t.Context(), step.limits, cache.CollectOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := lists(); got != step.want {
+			t.Errorf("%d lists after %+v, want %d", got, step.limits, step.want)
+		}
+	}
+	for f, err := range s.Verify(t.Context(), cache.VerifyOptions{}) {
+		t.Error(f, err)
 	}
 }
 

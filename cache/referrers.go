@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -90,20 +91,38 @@ func (s *Store) referrersPath(subject registry.Reference) string {
 	return s.part("referrers", hashName(subject.Name()), escapeDigest(subject.Digest))
 }
 
+// doubtReferrers lets the list of what refers to a manifest that was pushed be
+// answered offline only: signatures may have come with it.
+func (s *Store) doubtReferrers(subject registry.Reference) error {
+	path := s.referrersPath(subject)
+	l, ok := readList[ocispec.Descriptor](s, path, subject)
+	if !ok {
+		return nil
+	}
+	if len(l.Items) == 0 {
+		return s.removeNote(path)
+	}
+	l.Listed, l.Dropped = time.Time{}, time.Now().UTC()
+	return s.writeSealed(path, l, false)
+}
+
 // holdReferrers adds to what is known to refer to a manifest what was carried
-// here with it. A list that nobody had asked for is answered offline, and
-// nowhere else. It is on the disk when holdReferrers returns, its name apart.
-// The error is that of the directory, or matches limit.ErrExceeded for a list
-// of more than maxList bytes.
+// here with it; nothing, where it is known that there is none. A list with
+// something that no registry has said is answered offline, and nowhere else. It
+// is on the disk when holdReferrers returns, its name apart. The error is that
+// of the directory, or matches limit.ErrExceeded for a list of more than maxList
+// bytes.
 func (s *Store) holdReferrers(subject registry.Reference, carried []ocispec.Descriptor) error {
 	subject.Tag = ""
 	path := s.referrersPath(subject)
-	l, _ := readList[ocispec.Descriptor](s, path, subject)
-	l.Of, l.None = subject, false
+	l, ok := readList[ocispec.Descriptor](s, path, subject)
+	if !ok || l.None {
+		l = listed[ocispec.Descriptor]{Of: subject}
+	}
 	for _, desc := range carried {
 		same := func(d ocispec.Descriptor) bool { return d.Digest == desc.Digest }
 		if !slices.ContainsFunc(l.Items, same) {
-			l.Items = append(l.Items, desc)
+			l.Items, l.Listed = append(l.Items, desc), time.Time{}
 		}
 	}
 	data, err := json.Marshal(l.Items)

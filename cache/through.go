@@ -230,12 +230,12 @@ func (s *Source) settle(desc ocispec.Descriptor) {
 }
 
 // Record notes after a push that the tag, in either spelling of a version,
-// names the manifest desc, confirmed now, and forgets what else it changed: the
-// repository's list of tags, the manifest's of referrers, and that there was no
-// such tag or manifest. Put the manifest first: without it here, what was known
-// of the tag is forgotten too, and the tag costs a request when it is next asked
-// for. The error is that of the directory, or
-// matches registry.ErrInvalidReference; the push stands in any case.
+// names the manifest desc, confirmed now, and that the lists of the repository's
+// tags and of the manifest's referrers may be others now. Put the manifest
+// first: without it here, what was known of the tag is forgotten instead, and
+// the tag costs a request when it is next asked for. The error is that of the
+// directory, or matches registry.ErrInvalidReference; the push stands in any
+// case.
 func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor) error {
 	name := s.ref.WithTag(tag)
 	if !registry.ValidTag(name.Tag) {
@@ -254,7 +254,7 @@ func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor
 	manifest := s.ref.WithDigest(desc.Digest)
 	err := errors.Join(
 		s.store.dropTags(s.ref),
-		s.store.removeNote(s.store.referrersPath(manifest)),
+		s.store.doubtReferrers(manifest),
 		s.store.removeAbsence(name), s.store.removeAbsence(manifest),
 	)
 	if s.store.has(desc) {
