@@ -77,7 +77,9 @@ func TestEachFileReadOnly(t *testing.T) {
 			}
 		}
 	}
-	for name, state := range map[string]struct{ spoil, mend func(t *testing.T, dir string) }{
+	for name, state := range map[string]struct {
+		spoil, mend func(t *testing.T, dir string)
+	}{
 		"read-only": {
 			func(t *testing.T, dir string) { faultsRemount(t, dir, "ro") },
 			func(t *testing.T, dir string) { faultsRemount(t, dir, "rw") },
