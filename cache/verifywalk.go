@@ -30,6 +30,9 @@ var (
 // registry has.
 func (v *verification) run() error {
 	s := v.store
+	if err := v.each(s.dir, func(_, _ string) error { return nil }); err != nil {
+		return err
+	}
 	partitions, err := v.partitions()
 	if err != nil {
 		return err
@@ -45,10 +48,15 @@ func (v *verification) run() error {
 			return v.byDigest(path, v.content)
 		case "parts":
 			return nil // below
-		case "ingest", "locks":
-			return v.regular(path)
+		case "ingest":
+			return v.passing(path, func(name string) bool {
+				_, aside := asideDigest(name)
+				return aside || ingestName.MatchString(name)
+			})
+		case "locks":
+			return v.passing(path, lockName.MatchString)
 		case "collected":
-			return v.note(path)
+			return v.note(path, &stamp{})
 		}
 		return v.foreign(path)
 	})
@@ -180,12 +188,12 @@ func (v *verification) notes(dir string) error {
 		if !plainName.MatchString(name) {
 			return v.foreign(path)
 		}
-		return v.note(path)
+		return v.note(path, &anyNote{})
 	})
 }
 
-func (v *verification) note(path string) error {
-	info, err := v.store.loadSealed(path, maxNote, &anyNote{})
+func (v *verification) note(path string, into checked) error {
+	info, err := v.store.loadSealed(path, maxNote, into)
 	if err == nil {
 		return nil
 	}
@@ -215,10 +223,11 @@ func (v *verification) repositories(dir string, fn func(dir string) error) error
 	})
 }
 
-// regular goes through a directory of files whose content says nothing.
-func (v *verification) regular(dir string) error {
-	return v.each(dir, func(path, _ string) error {
-		if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+// passing goes through a directory of files that come and go, and are the
+// collection's to remove: what they say is nothing.
+func (v *verification) passing(dir string, ours func(name string) bool) error {
+	return v.each(dir, func(path, name string) error {
+		if info, err := os.Lstat(path); err == nil && (!info.Mode().IsRegular() || !ours(name)) {
 			return v.foreign(path)
 		}
 		return nil
