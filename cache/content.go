@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -45,8 +47,15 @@ func (c *Content) ReadAt(p []byte, off int64) (int, error) { return c.view.ReadA
 // Seek implements io.Seeker.
 func (c *Content) Seek(offset int64, whence int) (int64, error) { return c.view.Seek(offset, whence) }
 
-// Close closes the file. Content outside the cache is gone then.
-func (c *Content) Close() error { return c.file.Close() }
+// Close closes the file. Content outside the cache is gone then. What the disk
+// says when it is closed is no error: all that was read was right, and the next
+// reader verifies the file anew.
+func (c *Content) Close() error {
+	if err := c.file.Close(); errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 // Size returns the number of bytes.
 func (c *Content) Size() int64 { return c.desc.Size }

@@ -14,6 +14,7 @@ import (
 // TestEachByte flips every byte of every file of a cache: Verify finds it,
 // readers never see it, and it is mended by the next use.
 func TestEachByte(t *testing.T) {
+	t.Parallel()
 	f, s, log, budget := faultsCache(t)
 	files, _ := faultsFiles(t, s.Dir())
 	total := 0
@@ -57,6 +58,7 @@ func TestEachByte(t *testing.T) {
 // bad, before anything is read: of a pin, and of what it names, it says that it is
 // lost.
 func TestEachByteVerified(t *testing.T) {
+	t.Parallel()
 	f, s, _, _ := faultsCache(t)
 	files, _ := faultsFiles(t, s.Dir())
 	for _, path := range files {

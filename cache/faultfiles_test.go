@@ -85,9 +85,12 @@ func faultsOfFiles() map[string]func(path string) error {
 // before. Verify finds all that is bad, and what it has been through has
 // nothing more.
 func TestEachFile(t *testing.T) {
-	f, sound, _, budget := faultsCache(t)
+	t.Parallel()
+	_, sound, _, budget := faultsCache(t)
 	for name, spoil := range faultsOfFiles() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaultsSource(t)
 			for _, verified := range []bool{false, true} {
 				files, _ := faultsFiles(t, sound.Dir())
 				for _, path := range files {
@@ -181,13 +184,14 @@ func TestExchangedFiles(t *testing.T) {
 // its bytes in whole or in part, or without its name: what a power cut may do to
 // files that were renamed and never synced.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	f, sound, _, budget := faultsCache(t)
 	files, _ := faultsFiles(t, sound.Dir())
 	ways := []string{"", "", "missing", "empty", "zeros", "zeros at the end", "without its end"}
 	spoil := faultsOfFiles()
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, 0))
-	for trial := range 150 {
+	for trial := range 100 {
 		s, _ := newStore(t, faultsCopy(t, sound.Dir()))
 		var done []string
 		for _, path := range files {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
@@ -91,8 +92,10 @@ func (f *faultsSource) use(ctx context.Context, s *cache.Store) error {
 		if err != nil || len(signatures) != 1 {
 			return fmt.Errorf("referrers: %v, %w", signatures, err)
 		}
-		if _, err := src.Resolve(ctx, "2.0.0"); !errors.Is(err, registry.ErrNotFound) {
-			return fmt.Errorf("a tag that is not there: %w", err)
+		for _, name := range []string{"2.0.0", digest.FromString("nowhere").String()} {
+			if _, err := src.Resolve(ctx, name); !errors.Is(err, registry.ErrNotFound) {
+				return fmt.Errorf("%s, which is not there: %w", name, err)
+			}
 		}
 	}
 	for _, err := range s.Entries(ctx) {

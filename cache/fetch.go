@@ -124,8 +124,21 @@ func (s *Source) manifest(ctx context.Context, name registry.Reference, desc oci
 	if err != nil {
 		return nil, err
 	}
-	defer body.Close()
-	return io.ReadAll(body)
+	data, err := readAll(body)
+	if _, here := body.(*Content); here && err != nil && !s.policy.Offline && ctx.Err() == nil {
+		s.store.trouble(cannotRead, err)
+		if body, err = s.network(ctx, desc); err != nil {
+			return nil, err
+		}
+		return readAll(body)
+	}
+	return data, err
+}
+
+// readAll reads to the end, and closes.
+func readAll(r io.ReadCloser) ([]byte, error) {
+	defer r.Close()
+	return io.ReadAll(r)
 }
 
 // fetchReference gets a manifest by its name in one request.

@@ -62,7 +62,8 @@ func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, erro
 	}
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
 	if err != nil {
-		return Resolution{}, err
+		s.trouble(cannotRead, err)
+		return Resolution{}, missing(d)
 	}
 	mediaType, ok := ocijson.Sniff(data)
 	if !ok {

@@ -8,9 +8,11 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -136,12 +138,15 @@ func (v *verification) foreign(path string) error {
 	return v.tell(Fault{Path: path, Kind: FaultForeign, Problem: "not made by the cache"})
 }
 
-// problem is the error without the path, which the fault has.
+// problem is the error without what the fault has.
 func problem(err error) string {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
-	return err.Error()
+	if wrong, ok := errors.AsType[*verify.Error](err); ok && wrong.Got != "" {
+		return "its digest is " + wrong.Got.String()
+	}
+	return strings.TrimPrefix(err.Error(), errBadFile.Error()+": ")
 }
 
 // each calls fn with the names in a directory of the cache, but those of

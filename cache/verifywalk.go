@@ -1,35 +1,32 @@
 package cache
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"regexp"
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/verify"
-	"github.com/portolan-oci/portolan/registry"
 )
-
-// maxNote bounds the notes of every kind: the longest is a list of tags, of
-// 4 MiB.
-const maxNote = 5 << 20
 
 var (
 	// hashedName is what hashName makes.
 	hashedName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	// plainName is what escapeTag makes, and the name of any other note.
-	plainName = regexp.MustCompile(`^[a-z0-9_!][a-z0-9._!-]{0,` + strconv.Itoa(maxEscaped) + `}$`)
+	plainName = regexp.MustCompile(`^[a-z0-9_!@][a-z0-9._!-]{0,` + strconv.Itoa(maxEscaped) + `}$`)
 )
 
 // run goes through the directory. Pins come first, since they tell what no
 // registry has.
 func (v *verification) run() error {
 	s := v.store
+	if err := v.each(s.dir, func(_, _ string) error { return nil }); err != nil {
+		return err
+	}
 	partitions, err := v.partitions()
 	if err != nil {
 		return err
@@ -45,10 +42,15 @@ func (v *verification) run() error {
 			return v.byDigest(path, v.content)
 		case "parts":
 			return nil // below
-		case "ingest", "locks":
-			return v.regular(path)
+		case "ingest":
+			return v.passing(path, func(name string) bool {
+				_, aside := asideDigest(name)
+				return aside || ingestName.MatchString(name)
+			})
+		case "locks":
+			return v.passing(path, lockName.MatchString)
 		case "collected":
-			return v.note(path)
+			return v.note(path, &stamp{}, func() string { return path })
 		}
 		return v.foreign(path)
 	})
@@ -92,9 +94,25 @@ func (v *verification) partition(p *Store) error {
 		case "pins":
 			return nil // were the first
 		case "tags":
-			return v.notes(path)
-		case "referrers", "absent":
-			return v.repositories(path, v.notes)
+			return v.notes(path, func(path string) error {
+				var l listed[string]
+				return v.note(path, &l, func() string { return p.tagsPath(l.Of) })
+			})
+		case "referrers":
+			return v.eachNote(path, func(path string) error {
+				var l listed[ocispec.Descriptor]
+				return v.note(path, &l, func() string {
+					if l.Of.Digest == "" {
+						return ""
+					}
+					return p.referrersPath(l.Of)
+				})
+			})
+		case "absent":
+			return v.eachNote(path, func(path string) error {
+				var a absence
+				return v.note(path, &a, func() string { return p.absentPath(a.Reference) })
+			})
 		}
 		return v.foreign(path)
 	})
@@ -154,57 +172,6 @@ func (v *verification) marker(path string, d digest.Digest) error {
 	return v.bad(Fault{Path: path, Kind: FaultMarker, Digest: d}, info, err)
 }
 
-// records goes through <repository>/<tag>, and gives fn those that are good.
-func (v *verification) records(dir string, where func(registry.Reference) string, kind FaultKind, fn func(record) error) error {
-	return v.repositories(dir, func(dir string) error {
-		return v.each(dir, func(path, name string) error {
-			if !plainName.MatchString(name) {
-				return v.foreign(path)
-			}
-			var r record
-			info, err := v.store.loadSealed(path, maxRecord, &r)
-			if err == nil && where(r.Reference) != path {
-				err = fmt.Errorf("it is the file of %s", r.Reference)
-			}
-			if err == nil {
-				return fn(r)
-			}
-			return v.unsealed(Fault{Path: path, Kind: kind, Lost: kind == FaultPin && info != nil}, info, err)
-		})
-	})
-}
-
-// notes goes through the sealed files of a directory.
-func (v *verification) notes(dir string) error {
-	return v.each(dir, func(path, name string) error {
-		if !plainName.MatchString(name) {
-			return v.foreign(path)
-		}
-		return v.note(path)
-	})
-}
-
-func (v *verification) note(path string) error {
-	info, err := v.store.loadSealed(path, maxNote, &anyNote{})
-	if err == nil {
-		return nil
-	}
-	return v.unsealed(Fault{Path: path, Kind: FaultNote}, info, err)
-}
-
-// anyNote is a note of any kind: who reads it for what it says checks that too.
-type anyNote struct{ json.RawMessage }
-
-func (anyNote) check() error { return nil }
-
-// unsealed tells of a note that loadSealed or its name gave away.
-func (v *verification) unsealed(f Fault, info fs.FileInfo, err error) error {
-	if errors.Is(err, fs.ErrNotExist) && !isLink(f.Path) {
-		return nil
-	}
-	return v.bad(f, info, err)
-}
-
 // repositories calls fn with the directories that are named for one.
 func (v *verification) repositories(dir string, fn func(dir string) error) error {
 	return v.each(dir, func(path, name string) error {
@@ -215,10 +182,11 @@ func (v *verification) repositories(dir string, fn func(dir string) error) error
 	})
 }
 
-// regular goes through a directory of files whose content says nothing.
-func (v *verification) regular(dir string) error {
-	return v.each(dir, func(path, _ string) error {
-		if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+// passing goes through a directory of files that come and go, and are the
+// collection's to remove: what they say is nothing.
+func (v *verification) passing(dir string, ours func(name string) bool) error {
+	return v.each(dir, func(path, name string) error {
+		if info, err := os.Lstat(path); err == nil && (!info.Mode().IsRegular() || !ours(name)) {
 			return v.foreign(path)
 		}
 		return nil
