@@ -161,7 +161,9 @@ func (d *depending) checkPin(ctx context.Context, ref registry.Reference) (now c
 	if d.options.SkipCheck || d.client.policy.Offline {
 		return now, nil
 	}
-	src, err := d.client.source(ref)
+	policy := d.client.policy
+	policy.Moved = cache.NoteMoved // the lock says what the tag should name, whatever it was before
+	src, err := d.client.WithPolicy(policy).source(ref)
 	if err != nil {
 		return now, err
 	}

@@ -153,3 +153,30 @@ func TestStaleAnswers(t *testing.T) {
 		t.Errorf("a caller who is gone: %v", err)
 	}
 }
+
+// TestMovedDependency: a lock that pins the new content of a version is the word
+// of somebody who has taken it, and is built where moves are refused.
+func TestMovedDependency(t *testing.T) {
+	h := newHarbour(t, registrytest.Options{}, cache.Policy{})
+	h.stock(t, "mast:1.0.0")
+	elsewhere := (&harbour{Server: h.Server, dir: t.TempDir()}).newClient(t, cache.Policy{})
+	dir := ship(t, t.TempDir(), "boat", "1.0.0", h.needs("mast 1.0.0 team"))
+	if _, err := h.client.UpdateDependencies(t.Context(), dir, chart.DependencyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	other := pack(t, ship(t, t.TempDir(), "mast", "1.0.0", "description: a new one"))
+	if _, err := elsewhere.Push(t.Context(), other, registry.Reference{Host: h.Host, Repository: "team/mast"}, chart.PushOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	refuses := h.newClient(t, cache.Policy{Moved: cache.RefuseMoved})
+	if _, err := refuses.UpdateDependencies(t.Context(), dir, chart.DependencyOptions{}); !errors.Is(err, registry.ErrTagMoved) {
+		t.Errorf("an update: %v", err)
+	}
+	if _, err := elsewhere.UpdateDependencies(t.Context(), dir, chart.DependencyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := refuses.BuildDependencies(t.Context(), dir, chart.DependencyOptions{})
+	if err != nil || lock.Pins[0].Manifest != other.Manifest.Digest || lock.Origins[0].Moved == nil {
+		t.Errorf("a build: %+v, %v", lock, err)
+	}
+}
