@@ -191,6 +191,7 @@ func (d *depending) build(ctx context.Context) (*Lock, error) {
 		return nil, err
 	}
 	defer d.stage.discard()
+	lock.Origins = origins(parts)
 	if !lock.Pinned {
 		lock.Pins = make([]Pin, len(parts))
 		for i, p := range parts {

@@ -21,7 +21,16 @@ func newLock(declared []*Dependency, parts []*part, at time.Time) *Lock {
 		l.Pins[i] = p.pin(l.Dependencies[i])
 	}
 	l.Digest = LockDigest(declared, l.Dependencies)
+	l.Origins = origins(parts)
 	return l
+}
+
+func origins(parts []*part) []Origin {
+	all := make([]Origin, len(parts))
+	for i, p := range parts {
+		all[i] = p.origin
+	}
+	return all
 }
 
 func (d *depending) lockFile() string {

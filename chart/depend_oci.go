@@ -114,7 +114,7 @@ func (d *depending) stagePulled(ctx context.Context, pulled *Pulled, name, v str
 	if err != nil {
 		return nil, err
 	}
-	p := &part{version: v, content: Pin{Manifest: pulled.Origin.Resolved.Digest, Layer: pulled.Layer.Digest}}
+	p := &part{version: v, content: Pin{Manifest: pulled.Origin.Resolved.Digest, Layer: pulled.Layer.Digest}, origin: pulled.Origin}
 	return p, d.stage.add(ctx, p, name+"-"+v+".tgz", content)
 }
 
@@ -133,7 +133,8 @@ func (d *depending) rebuildOCI(ctx context.Context, dep *Dependency, pin Pin) (*
 	}
 	ref = ref.WithTag(registry.TagOfVersion(dep.Version)).WithDigest(pin.Manifest)
 	return d.fetches.do(ref.String()+" "+pin.Layer.String(), func() (*part, error) {
-		if err := d.checkPin(ctx, ref); err != nil {
+		checked, err := d.checkPin(ctx, ref)
+		if err != nil {
 			return nil, err
 		}
 		pulled, err := d.client.Pull(ctx, ref, PullOptions{Selector: Selector{Chart: dep.Name}})
@@ -145,33 +146,36 @@ func (d *depending) rebuildOCI(ctx context.Context, dep *Dependency, pin Pin) (*
 			return nil, &registry.Error{Op: "check lock", Reference: ref, Kind: registry.ErrDigestMismatch,
 				Err: fmt.Errorf("the manifest's archive is %s, and %s has %s", pulled.Layer.Digest, DigestsFile, pin.Layer)}
 		}
+		pulled.Origin.Confirmed, pulled.Origin.Moved = checked.Confirmed, checked.Moved
+		if checked.Origin == cache.FromStale {
+			pulled.Origin.From = cache.FromStale
+		}
 		return d.stagePulled(ctx, pulled, dep.Name, dep.Version)
 	})
 }
 
 // checkPin asks whether the tag of ref still names the digest beside it: with a
-// HEAD where the manifest is here, and else with the GET that brings it.
-func (d *depending) checkPin(ctx context.Context, ref registry.Reference) error {
+// HEAD where the manifest is here, and else with the GET that brings it. Where
+// nobody wants to know, it answers nothing.
+func (d *depending) checkPin(ctx context.Context, ref registry.Reference) (now cache.Resolution, err error) {
 	if d.options.SkipCheck || d.client.policy.Offline {
-		return nil
+		return now, nil
 	}
-	src, err := d.client.source(ref)
+	policy := d.client.policy
+	policy.Moved = cache.NoteMoved // the lock says what the tag should name, whatever it was before
+	src, err := d.client.WithPolicy(policy).source(ref)
 	if err != nil {
-		return err
+		return now, err
 	}
-	var now cache.Resolution
 	if _, here := d.client.cache.Through(nil, ref, d.client.policy).Lookup(ctx, ref.Digest.String()); here == nil {
 		now, err = src.Lookup(ctx, ref.Tag)
 	} else {
 		_, now, err = src.FetchManifest(ctx, ref.Tag)
 	}
-	if err != nil {
-		return err
+	if err == nil && now.Descriptor.Digest != ref.Digest {
+		err = moved(ref, "tag "+ref.Tag, ref.Digest, now.Descriptor.Digest)
 	}
-	if now.Descriptor.Digest != ref.Digest {
-		return moved(ref, "tag "+ref.Tag, ref.Digest, now.Descriptor.Digest)
-	}
-	return nil
+	return now, err
 }
 
 func moved(ref registry.Reference, what string, from, to digest.Digest) error {

@@ -62,6 +62,7 @@ type part struct {
 	file    string // its name in charts/; empty where it is there already
 	staged  string // its path from the chart's directory
 	content Pin    // Manifest, Layer
+	origin  Origin // zero where no registry gave it
 	digest  string // SHA-256 of the file
 }
 

@@ -46,7 +46,7 @@ func (e *LockError) Unwrap() error { return e.Err }
 
 // Lock is what the dependencies of a chart were resolved to. The first three
 // fields are Chart.lock, and requirements.lock for charts of apiVersion v1, as
-// Helm writes it (helm/helm pkg/chart/v2); the last is of Chart.digests.yaml.
+// Helm writes it (helm/helm pkg/chart/v2); Pins are Chart.digests.yaml.
 //
 // It is plain data: share it between goroutines as long as nobody writes.
 type Lock struct {
@@ -61,6 +61,10 @@ type Lock struct {
 	// Pins are what the dependencies are by digest, in the order of
 	// Dependencies. ParseLock leaves it nil.
 	Pins []Pin `json:"-"`
+	// Origins are where the charts came from this time, in the order of
+	// Dependencies: zero for one that no registry gave, but charts/, a directory
+	// or a chart repository. ParseLock leaves it nil.
+	Origins []Origin `json:"-"`
 	// Pinned tells that DigestsFile holds the pins: after an update always,
 	// after a build where that file is there and not stale.
 	Pinned bool `json:"-"`

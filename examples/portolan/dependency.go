@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/chart"
 	"github.com/portolan-oci/portolan/chart/classic"
 )
@@ -97,6 +99,10 @@ type lockedDependency struct {
 	Repository string        `json:"repository"`
 	Digest     digest.Digest `json:"digest,omitempty"` // of the manifest
 	Layer      digest.Digest `json:"layer,omitempty"`  // of the archive
+	// Where a registry gave it; see result.
+	Origin    cache.Origin    `json:"origin,omitempty"`
+	Confirmed time.Time       `json:"confirmed,omitzero"`
+	Moved     *cache.TagMoved `json:"moved,omitempty"`
 }
 
 func (a *app) dependencies(ctx context.Context, dir string, run dependencyRun, flags chart.DependencyOptions) error {
@@ -127,8 +133,12 @@ func (a *app) dependencies(ctx context.Context, dir string, run dependencyRun, f
 	if result.Path, err = filepath.Abs(filepath.Join(dir, "charts")); err != nil {
 		return err
 	}
-	for _, p := range lock.Pins {
-		result.Dependencies = append(result.Dependencies, lockedDependency{p.Name, p.Version, p.Repository, p.Manifest, p.Layer})
+	for i, p := range lock.Pins {
+		d := lockedDependency{Name: p.Name, Version: p.Version, Repository: p.Repository, Digest: p.Manifest, Layer: p.Layer}
+		if i < len(lock.Origins) { // a chart without dependencies has none
+			d.Origin, d.Confirmed, d.Moved = lock.Origins[i].From, lock.Origins[i].Confirmed, lock.Origins[i].Moved
+		}
+		result.Dependencies = append(result.Dependencies, d)
 	}
 	if !lock.Pinned && len(lock.Pins) > 0 {
 		a.note("note: no %s pins this lock; an update writes one", chart.DigestsFile)

@@ -28,6 +28,7 @@ type result struct {
 	How       string             `json:"how,omitempty"`
 	Origin    cache.Origin       `json:"origin,omitempty"`
 	Confirmed time.Time          `json:"confirmed,omitzero"`  // when the registry last said what the tag names
+	Listed    time.Time          `json:"listed,omitzero"`     // when it gave the list that the version was chosen from
 	Moved     *cache.TagMoved    `json:"moved,omitempty"`     // the tag named something else before
 	Mirror    string             `json:"mirror,omitempty"`    // the mirror that sent the archive
 	TagMirror string             `json:"tagMirror,omitempty"` // the mirror that resolved the tag, which may be behind

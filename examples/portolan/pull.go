@@ -74,7 +74,7 @@ func (a *app) pull(ctx context.Context, ref registry.Reference, to placing, opti
 	}
 	r := result{Prov: provPath, Verified: pulled.Origin.VerifiedBy, Reference: pulled.Origin.Resolved, Digest: pulled.Manifest.Digest, Size: pulled.Layer.Size,
 		Version: pulled.Version, Tag: pulled.Origin.Resolved.Tag, Path: path, How: pulled.Origin.How, Origin: pulled.Origin.From, TagMirror: pulled.Origin.TagMirror,
-		Confirmed: pulled.Origin.Confirmed, Moved: pulled.Origin.Moved}
+		Confirmed: pulled.Origin.Confirmed, Listed: pulled.Origin.Listed, Moved: pulled.Origin.Moved}
 	if pulled.Origin.Mirror {
 		r.Mirror = pulled.Origin.Host
 	}
@@ -114,7 +114,8 @@ func (a *app) resolveCommand() *cobra.Command {
 				return err
 			}
 			r := result{Reference: resolved.Reference, Digest: resolved.Manifest.Digest, Version: resolved.Version,
-				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From, TagMirror: resolved.TagMirror, Confirmed: resolved.Confirmed, Moved: resolved.Moved}
+				Tag: resolved.Reference.Tag, How: resolved.How, Origin: resolved.From, TagMirror: resolved.TagMirror,
+				Confirmed: resolved.Confirmed, Listed: resolved.Listed, Moved: resolved.Moved}
 			return a.print(r, func(w *tabwriter.Writer) { fmt.Fprintln(w, resolved.Reference) })
 		},
 	}

@@ -237,13 +237,25 @@ func (f *offlineFleet) look(t *testing.T, charts []chartFile, origin, name strin
 }
 
 // depend builds and updates a chart with dependencies.
-func (f *offlineFleet) depend(t *testing.T, p *offlineParent, mode ...string) {
+func (f *offlineFleet) depend(t *testing.T, p *offlineParent, origin string, mode ...string) {
 	t.Helper()
 	for _, verb := range []string{"build", "update"} {
 		if err := os.RemoveAll(filepath.Join(p.dir, "charts")); err != nil {
 			t.Fatal(err)
 		}
-		f.portolan(append([]string{"dependency", verb, p.dir}, mode...)...).ok(t)
+		var out struct{ Dependencies []offlineOutcome }
+		stdout := f.portolan(append([]string{"dependency", verb, p.dir, "-o", "json"}, mode...)...).ok(t)
+		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range out.Dependencies {
+			if d.Origin != origin || d.Digest == "" {
+				t.Errorf("dependency %s: %+v, want it from %q", verb, d, origin)
+			}
+		}
+		if len(out.Dependencies) != len(p.vendored)-1 { // and the lock
+			t.Errorf("dependency %s: %s", verb, stdout)
+		}
 		sameFiles(t, "dependency "+verb+" "+strings.Join(mode, " "), vendored(t, p.dir), p.vendored)
 	}
 }
@@ -262,7 +274,7 @@ func TestOffline(t *testing.T) {
 		t.Run(way.name+", offline", func(t *testing.T) {
 			f.wire.connections()
 			f.look(t, f.charts, "cache", "offline", "--offline")
-			f.depend(t, f.all, "--offline")
+			f.depend(t, f.all, "cache", "--offline")
 			if n := f.wire.connections(); n > 0 {
 				t.Errorf("%d connections were made offline", n)
 			}
@@ -273,7 +285,7 @@ func TestOffline(t *testing.T) {
 				some, parent = some[:min(fewCharts, len(some))], f.few
 			}
 			f.look(t, some, "stale", "stale", "--stale-if-error", "1h")
-			f.depend(t, parent, "--stale-if-error", "1h")
+			f.depend(t, parent, "stale", "--stale-if-error", "1h")
 		})
 		// Neither is what happens unasked.
 		f.portolan("pull", f.ref(f.charts[0]), "--timeout", "2s").fails(t, exitUnreachable)
