@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/portolan-oci/portolan/internal/opens"
 )
@@ -29,12 +31,15 @@ func benchOpened(tb testing.TB, dir string) func() []string {
 }
 
 // benchCounting returns what reports, at the end of a benchmark's loop, how many
-// system calls that read and write each operation took.
+// system calls that read and write each operation took, and how much time of the
+// processors, which on a busy machine says more than the clock.
 func benchCounting(b *testing.B) (report func()) {
 	b.Helper()
 	reads, writes := benchCalls(b)
+	cpu := benchProcessor()
 	return func() {
 		r, w := benchCalls(b)
+		b.ReportMetric(float64((benchProcessor()-cpu).Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		b.ReportMetric(float64(r-reads)/float64(b.N), "reads/op")
 		b.ReportMetric(float64(w-writes)/float64(b.N), "writes/op")
 	}
@@ -52,4 +57,12 @@ func benchCalls(tb testing.TB) (reads, writes int64) {
 		fmt.Sscanf(string(line), "syscw: %d", &writes)
 	}
 	return reads, writes
+}
+
+func benchProcessor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

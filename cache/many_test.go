@@ -119,6 +119,7 @@ func benchResolve(b *testing.B, dir string, references int) {
 func benchList(b *testing.B, dir string, references int) {
 	var first time.Duration
 	var grown int64
+	count := benchCounting(b)
 	for b.Loop() {
 		s, _ := newStore(b, dir)
 		grown = max(grown, heap.Growth(func() {
@@ -136,6 +137,7 @@ func benchList(b *testing.B, dir string, references int) {
 			}
 		}))
 	}
+	count()
 	b.ReportMetric(float64(grown)/(1<<20), "heap-MiB")
 	b.ReportMetric(float64(first.Microseconds())/1000, "first-ms")
 }

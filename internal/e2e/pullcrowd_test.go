@@ -28,7 +28,7 @@ const (
 	pullCrowdRate  = 10_000_000 // a second
 )
 
-var pullCrowdRatio = flag.Float64("crowd-ratio", 3, "how many times as long as a single pull the slowest of a crowd may take")
+var pullCrowdRatio = flag.Float64("crowd-ratio", 5, "how many times as long as a single pull the slowest of a crowd may take")
 
 // TestPullCrowd lets 16 programs and 64 goroutines of one more ask for the same
 // cold chart at once, through one cache: the registry is asked for the archive
