@@ -143,12 +143,16 @@ func TestEachCallFails(t *testing.T) {
 	for name, state := range faultsStates(t) {
 		t.Run(name, func(t *testing.T) {
 			calls := faultsCounted(t, state())
-			every, ways := 1, 8
+			every := 1
 			if *faultCalls > 0 {
-				every, ways = max(1, len(calls) / *faultCalls), 1
+				every = max(1, len(calls) / *faultCalls)
 			}
 			outcomes := map[string]int{}
 			for n := 1 + rand.IntN(every); n <= len(calls); n += every {
+				ways := 1
+				if *faultCalls == 0 {
+					ways = len(faultsCalls[calls[n-1].number].errors)
+				}
 				for way := range ways {
 					outcomes[failedCall(t, name, state(), n, way)]++
 				}
@@ -164,7 +168,7 @@ func failedCall(t *testing.T, name, dir string, n, way int) (outcome string) {
 	var failure syscall.Errno
 	said, ok := traced(t, dir, func(i int, call faultsCall) error {
 		all := faultsCalls[call.number].errors
-		if i != n || *faultCalls == 0 && way >= len(all) {
+		if i != n {
 			return nil
 		}
 		number, failure = call.number, all[(n+way)%len(all)]

