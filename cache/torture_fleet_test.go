@@ -26,6 +26,7 @@ type tortureOrder struct {
 	Scratch    string // a directory for whatever else
 	Journal    string // the file of what was promised
 	Repository string
+	Spoiled    bool // somebody spoils files
 	Stock      []tortureChart
 }
 
@@ -62,7 +63,7 @@ func newTortureFleet(t *testing.T, order tortureOrder) *tortureFleet {
 
 // fill brings the fleet back to its strength.
 func (f *tortureFleet) fill(lots *rand.Rand) {
-	parts := tortureParts()
+	parts := f.order.parts()
 	for len(f.afloat) < tortureStrength {
 		part := parts[lots.IntN(len(parts))]
 		f.afloat = append(f.afloat, f.start(part.name, torturePartitions[lots.IntN(len(torturePartitions))]))

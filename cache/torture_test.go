@@ -13,7 +13,7 @@ import (
 
 // The long form of TestTorture:
 //
-//	go test ./cache -run '^TestTorture$' -v -count=1 -timeout 60m -torture 500 [-torture-seed N] [-artifacts]
+//	go test ./cache -run '^TestTorture' -v -count=1 -timeout 60m -torture 500 [-torture-seed N] [-artifacts]
 var (
 	tortureKills = flag.Int("torture", 25, "how many processes TestTorture kills")
 	tortureSeed  = flag.Uint64("torture-seed", 0, "what TestTorture draws its lots from; 0: the time")
@@ -32,25 +32,30 @@ const (
 // points. After each kill a fresh process, among the others that go on, finds
 // no bad file, pulls every chart right, and has all that was pinned. In the end
 // one collection leaves nothing that nobody needs.
-func TestTorture(t *testing.T) {
+func TestTorture(t *testing.T) { torture(t, *tortureKills, false) }
+
+// The same where somebody spoils, removes and replaces files all the time.
+// What was pinned may be lost then; what the registry has is served right.
+func TestTortureSpoiled(t *testing.T) { torture(t, *tortureKills/5, true) }
+
+func torture(t *testing.T, kills int, spoiled bool) {
 	seed := *tortureSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	kills := *tortureKills
 	if testing.Short() {
 		kills = min(kills, 5)
 	}
 	t.Logf("%d kills; to draw the same lots: -torture-seed %d", kills, seed)
 
 	server, order := tortureGround(t)
-	order.Seed = seed
+	order.Seed, order.Spoiled = seed, spoiled
 	fleet := newTortureFleet(t, order)
 	lots := rand.New(rand.NewPCG(seed, 0))
 	var slowest time.Duration
 	for n := 1; n <= kills && !t.Failed(); n++ {
 		fleet.fill(lots)
-		if lots.IntN(4) == 0 {
+		if !spoiled && lots.IntN(4) == 0 {
 			tortureAge(order.Dir, lots, order.Stock)
 		}
 		victim := fleet.victim(lots)
@@ -88,7 +93,7 @@ func tortureGround(t *testing.T) (*registrytest.Server, tortureOrder) {
 	server, repo, ref := stocked(t, f)
 	tortureRefer(t, repo, charts)
 	// Content is on its way for long enough to be killed on it.
-	server.SetFaults(&registrytest.Faults{Match: registrytest.Blobs, BytesPerSecond: 8 << 20})
+	server.SetFaults(&registrytest.Faults{Match: registrytest.Blobs, BytesPerSecond: 32 << 20})
 	base := t.ArtifactDir() // -artifacts keeps it
 	order := tortureOrder{
 		Dir: filepath.Join(base, "cache"), Scratch: filepath.Join(base, "scratch"),
