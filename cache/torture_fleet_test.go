@@ -157,6 +157,14 @@ func (f *tortureFleet) check() bool {
 	return p.err == nil
 }
 
+// sink kills them all.
+func (f *tortureFleet) sink() {
+	for _, p := range f.afloat {
+		p.kill()
+	}
+	f.afloat = nil
+}
+
 // end lets the processes finish what they do.
 func (f *tortureFleet) end() {
 	for _, p := range f.afloat {

@@ -16,9 +16,9 @@ import (
 // tortureChart is what a process knows of a chart: enough to tell right bytes
 // from wrong ones.
 type tortureChart struct {
-	Tag             string
-	Manifest, Layer ocispec.Descriptor
-	Referrer        ocispec.Descriptor `json:",omitzero"`
+	Tag                     string
+	Manifest, Config, Layer ocispec.Descriptor
+	Referrer                ocispec.Descriptor `json:",omitzero"`
 }
 
 // tortureMoving is a tag that names one chart of the stock after the other.
@@ -34,6 +34,9 @@ func tortureCharts() (*fakeSource, []tortureChart) {
 	}{{700, 1}, {20_000, 2}, {90_000, 3}, {1 << 20, 4}, {700, 5}, {20_000, 2}, {90_000, 6}, {1 << 20, 7}} {
 		c := tortureChart{Tag: fmt.Sprintf("%d.0.0", i+1)}
 		c.Manifest, c.Layer = f.add(c.Tag, noise(layer.size, layer.seed))
+		var m ocispec.Manifest
+		json.Unmarshal(f.content[c.Manifest.Digest], &m) // add has made it
+		c.Config = m.Config
 		charts = append(charts, c)
 	}
 	f.tags[tortureMoving] = charts[0].Manifest

@@ -54,10 +54,11 @@ func torture(t *testing.T, kills int, spoiled bool) {
 	lots := rand.New(rand.NewPCG(seed, 0))
 	var slowest time.Duration
 	for n := 1; n <= kills && !t.Failed(); n++ {
-		fleet.fill(lots)
-		if !spoiled && lots.IntN(4) == 0 {
-			tortureAge(order.Dir, lots, order.Stock)
+		if lots.IntN(5) == 0 {
+			fleet.sink()
+			tortureAge(order.Dir, lots)
 		}
+		fleet.fill(lots)
 		victim := fleet.victim(lots)
 		if victim == nil {
 			break // one ended by itself, which it has been blamed for
@@ -105,18 +106,23 @@ func tortureGround(t *testing.T) (*registrytest.Server, tortureOrder) {
 	return server, order
 }
 
-// tortureAge makes some of the charts' content look as if nobody had used it
-// for days, so that collectors have work.
-func tortureAge(dir string, lots *rand.Rand, charts []tortureChart) {
-	then := time.Now().Add(-72 * time.Hour)
-	for _, c := range charts {
-		if lots.IntN(2) == 0 {
-			os.Chtimes(filepath.Join(dir, "blobs", "sha256", c.Layer.Digest.Encoded()), time.Time{}, then)
+// tortureAge makes much of what is there look as if nobody had touched it for
+// days, so that collectors have work, and some as if it were to come. Nobody
+// may be at work: what was just used is not old.
+func tortureAge(dir string, lots *rand.Rand) {
+	const day = 24 * time.Hour
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // whoever spoils files makes such, too
 		}
-		if lots.IntN(4) == 0 {
-			os.Chtimes(filepath.Join(dir, "blobs", "sha256", c.Manifest.Digest.Encoded()), time.Time{}, then)
+		switch lots.IntN(8) {
+		case 0, 1, 2, 3:
+			os.Chtimes(path, time.Time{}, time.Now().Add(-3*day))
+		case 4:
+			os.Chtimes(path, time.Time{}, time.Now().Add(3*day))
 		}
-	}
+		return nil
+	})
 }
 
 // tortureLitter counts what killed processes left behind.

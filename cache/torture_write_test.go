@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
@@ -54,17 +55,41 @@ func (w *tortureWorker) pin(ctx context.Context) error {
 		return w.unpin(ctx, promises)
 	}
 	tag := w.unique()
-	f := newFake()
-	manifest, _ := f.add(tag, noise(500+w.lots.IntN(30_000), uint64(w.lots.IntN(1<<16))))
-	for _, data := range f.content {
-		if err := w.store.Put(ctx, describe("", data), bytes.NewReader(data)); err != nil {
-			return err
-		}
+	manifest, err := w.pack(ctx, tag)
+	if err != nil {
+		return err
 	}
 	if err := w.store.Pin(ctx, w.packed().WithTag(tag), manifest); err != nil {
 		return err
 	}
 	return w.journal().note("pin", w.Partition, tag, manifest.Digest.String())
+}
+
+// pack brings content to pin: new content, or some that others use as well.
+func (w *tortureWorker) pack(ctx context.Context, tag string) (ocispec.Descriptor, error) {
+	if w.lots.IntN(3) == 0 {
+		c := w.anyChart()
+		return c.Manifest, w.whole(ctx, c)
+	}
+	f := newFake()
+	manifest, _ := f.add(tag, noise(500+w.lots.IntN(30_000), uint64(w.lots.IntN(1<<16))))
+	for _, data := range f.content {
+		if err := w.store.Put(ctx, describe("", data), bytes.NewReader(data)); err != nil {
+			return manifest, err
+		}
+	}
+	return manifest, nil
+}
+
+// whole makes all of a chart of the stock be here.
+func (w *tortureWorker) whole(ctx context.Context, c tortureChart) error {
+	src := w.through(cache.Policy{})
+	for _, part := range []ocispec.Descriptor{c.Manifest, c.Config, c.Layer} {
+		if _, err := fetch(ctx, src, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unpin gives up a pin of the own partition, whoever made it.
