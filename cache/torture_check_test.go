@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"testing"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,7 +22,7 @@ func tortureCheck(ctx context.Context, order tortureOrder) error {
 		if err != nil {
 			return err
 		}
-		err = errors.Join(w.checkPulls(ctx), w.checkPromises(ctx), w.complaint())
+		err = errors.Join(w.verify(ctx), w.checkPulls(ctx), w.checkPromises(ctx), w.complaint())
 		if err != nil {
 			return fmt.Errorf("partition %q: %w", partition, err)
 		}
@@ -83,7 +82,7 @@ func (w *tortureWorker) checkPromises(ctx context.Context) error {
 
 func (w *tortureWorker) checkPromise(ctx context.Context, p torturePromise, want digest.Digest) error {
 	if p.kind == "held" {
-		return w.pulls(ctx, w.through(cache.Policy{Offline: true}), want.String(), p.tag)
+		return w.checkHeld(ctx, p.tag)
 	}
 	desc, err := w.store.Pinned(ctx, w.packed().WithTag(p.tag))
 	if err != nil {
@@ -92,12 +91,8 @@ func (w *tortureWorker) checkPromise(ctx context.Context, p torturePromise, want
 	if desc.Digest != want {
 		return fmt.Errorf("it is %s, not %s", desc.Digest, want)
 	}
-	data, err := w.here(ctx, desc)
+	manifest, err := w.manifest(ctx, desc)
 	if err != nil {
-		return err
-	}
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal(data, &manifest); err != nil {
 		return err
 	}
 	for _, part := range append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...) {
@@ -108,6 +103,15 @@ func (w *tortureWorker) checkPromise(ctx context.Context, p torturePromise, want
 	return nil
 }
 
+// manifest reads a manifest that is in the cache.
+func (w *tortureWorker) manifest(ctx context.Context, desc ocispec.Descriptor) (m ocispec.Manifest, err error) {
+	data, err := w.here(ctx, desc)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(data, &m)
+}
+
 // here reads content that is in the cache.
 func (w *tortureWorker) here(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
 	c, err := w.store.Open(ctx, desc)
@@ -116,8 +120,4 @@ func (w *tortureWorker) here(ctx context.Context, desc ocispec.Descriptor) ([]by
 	}
 	data, err := io.ReadAll(c)
 	return data, errors.Join(err, c.Close())
-}
-
-// tortureFinish is what is left to see when nobody works any more.
-func tortureFinish(t *testing.T, order tortureOrder) {
 }

@@ -46,8 +46,8 @@ func (j tortureJournal) standing() (map[torturePromise]digest.Digest, error) {
 		switch {
 		case len(words) == 4 && (words[0] == "pin" || words[0] == "held"):
 			all[torturePromise{words[0], words[1], words[2]}] = digest.Digest(words[3])
-		case len(words) == 3 && words[0] == "unpin":
-			delete(all, torturePromise{"pin", words[1], words[2]})
+		case len(words) == 3 && (words[0] == "unpin" || words[0] == "unheld"):
+			delete(all, torturePromise{strings.TrimPrefix(words[0], "un"), words[1], words[2]})
 		default:
 			return nil, fmt.Errorf("journal: %q", lines.Text())
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
@@ -27,12 +28,16 @@ type torturePart struct {
 func (o tortureOrder) parts() []torturePart {
 	parts := []torturePart{
 		{"reader", (*tortureWorker).read},
+		{"collector", (*tortureWorker).collect},
+		{"verifier", (*tortureWorker).verify},
 	}
 	if o.Spoiled {
 		return append(parts, torturePart{"vandal", (*tortureWorker).spoil})
 	}
 	return append(parts,
 		torturePart{"writer", (*tortureWorker).write},
+		torturePart{"exporter", (*tortureWorker).export},
+		torturePart{"importer", (*tortureWorker).load},
 	)
 }
 
@@ -70,12 +75,15 @@ func TestTortureProcess(t *testing.T) {
 			select {
 			case <-ended:
 				return
-			default:
+			case <-time.After(time.Duration(w.lots.IntN(4)) * time.Millisecond): // leave the others some time
 			}
 		}
 	}
 	t.Fatalf("no part %q", order.Part)
 }
+
+// torturePatience makes those wait for less who wait for a process that hangs.
+const torturePatience = 2 * time.Second
 
 // tortureWorker is one process at work.
 type tortureWorker struct {
@@ -101,7 +109,7 @@ func newTortureWorker(order tortureOrder) (*tortureWorker, error) {
 	if w.repo, err = client.Repository(w.ref); err != nil {
 		return nil, err
 	}
-	w.store, err = cache.Open(order.Dir, &cache.Options{Partition: order.Partition, Logger: slog.New(slog.NewTextHandler(w.log, nil))})
+	w.store, err = cache.Open(order.Dir, &cache.Options{Partition: order.Partition, Patience: torturePatience, Logger: slog.New(slog.NewTextHandler(w.log, nil))})
 	return w, err
 }
 

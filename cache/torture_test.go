@@ -103,6 +103,7 @@ func tortureGround(t *testing.T) (*registrytest.Server, tortureOrder) {
 	if err := os.MkdirAll(order.Scratch, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	torturePackTars(t, order)
 	return server, order
 }
 
