@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/portolan-oci/portolan/cache"
 )
@@ -36,5 +38,33 @@ func TestVanishingDirectory(t *testing.T) {
 	}
 	if n < 10 || n == tags {
 		t.Errorf("%d entries: nothing vanished", n)
+	}
+}
+
+// Content that a collection takes away while it is verified has not been used in
+// time: it is not said to be here.
+func TestRemovedWhileVerified(t *testing.T) {
+	s, _ := newStore(t, "")
+	data := noise(24<<20, 21) // some 15 ms to hash
+	desc := describe("", data)
+	for i := range 5 {
+		put(t, s, desc, data)
+		then := time.Now().Add(-72 * time.Hour)
+		if err := os.Chtimes(blobPath(s, desc), then, then); err != nil {
+			t.Fatal(err)
+		}
+		var removed atomic.Bool
+		remove := time.AfterFunc(time.Duration(i+1)*time.Millisecond, func() {
+			os.Remove(blobPath(s, desc))
+			removed.Store(true)
+		})
+		c, err := s.Open(t.Context(), desc)
+		if err == nil {
+			c.Close()
+			if removed.Load() {
+				t.Error("opened, and not here")
+			}
+		}
+		remove.Stop()
 	}
 }

@@ -54,7 +54,7 @@ func torture(t *testing.T, kills int, spoiled bool) {
 	lots := rand.New(rand.NewPCG(seed, 0))
 	var slowest time.Duration
 	for n := 1; n <= kills && !t.Failed(); n++ {
-		if lots.IntN(5) == 0 {
+		if lots.IntN(4) == 0 {
 			fleet.sink()
 			tortureAge(order.Dir, lots)
 		}
