@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/portolan-oci/portolan/cache"
 	"github.com/portolan-oci/portolan/registry"
 	"github.com/portolan-oci/portolan/registry/layout"
@@ -142,10 +144,22 @@ func (w *tortureWorker) checkHeld(ctx context.Context, tag string) error {
 		return err
 	}
 	for _, c := range w.Stock {
-		if c.Tag == tag {
-			_, err := w.here(ctx, c.Config)
+		if c.Tag != tag {
+			continue
+		}
+		parts := []ocispec.Descriptor{c.Config}
+		if c.Referrer.Digest != "" {
+			parts = append(parts, c.Referrer)
+		}
+		for _, part := range parts {
+			if _, err := w.here(ctx, part); err != nil {
+				return err
+			}
+		}
+		if err := w.refers(ctx, src, c); c.Referrer.Digest != "" {
 			return err
 		}
+		return nil // not to have asked is no news that there are none
 	}
 	return fmt.Errorf("no chart %s", tag)
 }

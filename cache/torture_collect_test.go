@@ -126,13 +126,13 @@ func (o tortureOrder) promised(ctx context.Context) (promised, rooted map[digest
 			if p.partition != o.Partition {
 				continue
 			}
-			if err := w.closure(ctx, d, promised, rooted); err != nil {
+			if err := w.closure(ctx, d, p.kind == "held", promised, rooted); err != nil {
 				return nil, nil, fmt.Errorf("%v: %w", p, err)
 			}
 		}
 		for e, err := range w.store.Entries(ctx) {
 			if err == nil && (e.Pinned || e.Held) {
-				err = w.closure(ctx, e.Descriptor.Digest, rooted)
+				err = w.closure(ctx, e.Descriptor.Digest, e.Held, rooted)
 			}
 			if err != nil {
 				return nil, nil, err
@@ -142,8 +142,8 @@ func (o tortureOrder) promised(ctx context.Context) (promised, rooted map[digest
 	return promised, rooted, nil
 }
 
-// closure adds a manifest and what it names.
-func (w *tortureWorker) closure(ctx context.Context, d digest.Digest, to ...map[digest.Digest]bool) error {
+// closure adds a manifest and what it names, and what refers to it.
+func (w *tortureWorker) closure(ctx context.Context, d digest.Digest, referrers bool, to ...map[digest.Digest]bool) error {
 	c, err := w.store.OpenDigest(ctx, d)
 	if err != nil {
 		return err
@@ -157,6 +157,11 @@ func (w *tortureWorker) closure(ctx context.Context, d digest.Digest, to ...map[
 	for _, part := range append([]ocispec.Descriptor{desc, m.Config}, m.Layers...) {
 		for _, all := range to {
 			all[part.Digest] = true
+		}
+	}
+	for _, chart := range w.Stock {
+		if referrers && chart.Manifest.Digest == d && chart.Referrer.Digest != "" {
+			return w.closure(ctx, chart.Referrer.Digest, false, to...)
 		}
 	}
 	return nil

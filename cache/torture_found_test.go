@@ -41,6 +41,28 @@ func TestVanishingDirectory(t *testing.T) {
 	}
 }
 
+// What was carried here with a chart because it refers to it is kept as the
+// chart is.
+func TestCollectKeepsWhatRefersToImports(t *testing.T) {
+	_, order := tortureGround(t)
+	w, err := newTortureWorker(order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 6 { // until each layout has been taken
+		if err := w.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tortureAgeAll(order.Dir)
+	if _, err := w.store.Collect(t.Context(), cache.Limits{MaxAge: 24 * time.Hour}, cache.CollectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.checkHeld(t.Context(), order.Stock[1].Tag); err != nil {
+		t.Error(err)
+	}
+}
+
 // Content that a collection takes away while it is verified has not been used in
 // time: it is not said to be here.
 func TestRemovedWhileVerified(t *testing.T) {
