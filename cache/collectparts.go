@@ -128,7 +128,7 @@ func (c *collector) sweepReference(ctx context.Context, path string, info fs.Fil
 		return true, err
 	}
 	if !c.opts.DryRun { // to look and to remove are two steps, between which an import could hold the reference
-		release, err := c.store.holdRemovals(ctx)
+		release, err := c.store.lockOut(ctx, lockRemove)
 		if err != nil {
 			return true, err
 		}

@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/internal/lockfile"
 )
 
 // What TestTorture has found, each in a test that finds it every time.
@@ -88,5 +90,32 @@ func TestRemovedWhileVerified(t *testing.T) {
 			}
 		}
 		remove.Stop()
+	}
+}
+
+// A collection that hangs while it removes content keeps nobody from packing.
+func TestPinBesideAHangingCollection(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	s, err := cache.Open(dir, &cache.Options{Patience: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFake()
+	manifest, _ := f.add("1.0.0", []byte("layer"))
+	for _, data := range f.content {
+		put(t, s, describe("", data), data)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "locks"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	claim, err := lockfile.TryClaim(filepath.Join(dir, "locks", "remove"))
+	if err != nil || claim == nil {
+		t.Fatal(claim, err)
+	}
+	defer claim.Release()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Pin(ctx, v1, manifest); err != nil {
+		t.Error(err)
 	}
 }
