@@ -73,8 +73,9 @@ func (s *Store) blobPath(d digest.Digest) string {
 // openBlob opens a file of content whose hash is its name, and notes its use.
 func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
 	f, info, err := s.peekBlob(ctx, d)
-	if err == nil {
-		used(s.blobPath(d), info)
+	if err == nil && !used(s.blobPath(d), info) {
+		f.Close()
+		return nil, nil, missing(d)
 	}
 	return f, info, err
 }

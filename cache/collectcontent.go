@@ -75,7 +75,7 @@ func (c *collector) flush(ctx context.Context) error {
 			c.gone.add(string(x.digest))
 		}
 	} else {
-		claim, err := c.store.holdRemovals(ctx)
+		claim, err := c.store.lockOut(ctx, lockRemove)
 		if err != nil {
 			return err
 		}

@@ -41,9 +41,16 @@ func (s *Store) tryLockOut(name string) (claim *lockfile.Claim, free bool) {
 
 const cannotLock = "cache has no locks, going on without"
 
-// holdRemovals keeps collections from removing content for as long as it has the
-// claim, which is short. What is opened meanwhile stays afterwards too: it was
-// used.
+// holdRemovals keeps collections from removing anything for as long as it has
+// the claim, which is short. What is opened meanwhile stays afterwards too: it
+// was used. A collection that hangs is not waited for longer than the store has
+// patience: it looks again at what it removes. The error is that of ctx.
 func (s *Store) holdRemovals(ctx context.Context) (*lockfile.Claim, error) {
-	return s.lockOut(ctx, lockRemove)
+	bounded, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	claim, err := s.lockOut(bounded, lockRemove)
+	if err != nil && ctx.Err() == nil {
+		return nil, nil
+	}
+	return claim, err
 }

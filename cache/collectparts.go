@@ -18,7 +18,11 @@ func (c *collector) sweepParts(ctx context.Context) error {
 		keep := func(string, fs.FileInfo) (bool, error) { return true, nil }
 		for _, sweep := range []func() error{
 			func() error { return c.sweepKnown(ctx, in("known")) },
-			func() error { return c.sweepBelow(ctx, in("refs"), c.sweepReference) },
+			func() error {
+				return c.sweepBelow(ctx, in("refs"), func(path string, info fs.FileInfo) (bool, error) {
+					return c.sweepReference(ctx, path, info)
+				})
+			},
 			func() error { return c.sweepBelow(ctx, in("pins"), keep) },
 			func() error { return c.sweepBelow(ctx, in("referrers"), c.sweepReferrers) },
 			func() error { return c.sweepBelow(ctx, in("absent"), c.sweepAbsent) },
@@ -118,10 +122,20 @@ func restore(path string, info fs.FileInfo) error {
 	return errors.Join(f.Close(), os.Chtimes(path, info.ModTime(), info.ModTime()))
 }
 
-func (c *collector) sweepReference(path string, info fs.FileInfo) (kept bool, err error) {
+func (c *collector) sweepReference(ctx context.Context, path string, info fs.FileInfo) (kept bool, err error) {
 	r, ok, err := c.record(path)
-	if err != nil || !ok || r.Held || !c.missingContent(r.Digest) || !c.old(path, info) || !c.forget(path, info) {
+	if err != nil || !ok || r.Held || !c.missingContent(r.Digest) || !c.old(path, info) {
 		return true, err
+	}
+	if !c.opts.DryRun { // to look and to remove are two steps, between which an import could hold the reference
+		release, err := c.store.lockOut(ctx, lockRemove)
+		if err != nil {
+			return true, err
+		}
+		defer release.Release()
+	}
+	if !c.forget(path, info) {
+		return true, nil
 	}
 	c.result.References++
 	c.tell(Removal{Kind: RemovedReference, Digest: r.Digest, Reference: r.Reference, Path: path, Reason: ReasonGone}, info)

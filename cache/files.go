@@ -15,7 +15,7 @@ import (
 
 // eachFile calls fn with what is in a directory, in no order, a piece of the
 // list at a time: there may be any number. A directory that is missing is
-// empty. An error of fn ends it and is returned.
+// empty, and one that is removed meanwhile has no more. An error of fn ends it and is returned.
 func eachFile(ctx context.Context, dir string, fn func(fs.DirEntry) error) error {
 	const piece = 512
 	d, err := openDir(dir)
@@ -36,7 +36,7 @@ func eachFile(ctx context.Context, dir string, fn func(fs.DirEntry) error) error
 				return err
 			}
 		}
-		if err == io.EOF {
+		if err == io.EOF || errors.Is(err, fs.ErrNotExist) { // or it was removed meanwhile
 			return nil
 		}
 		if err != nil {
