@@ -196,7 +196,7 @@ func TestCollectKeepsPins(t *testing.T) {
 
 // When it cannot be read what is pinned, nothing is removed.
 func TestCollectUnreadablePins(t *testing.T) {
-	for _, path := range []string{"parts", "parts/default/pins", "parts/default/refs", "parts/default/known"} {
+	for _, path := range []string{"parts", "parts/default/pins", "parts/default/held", "parts/default/known"} {
 		s, _ := newStore(t, "")
 		all := gcChart(t, s, "1.0.0", 1000, 400*gcDay)
 		path = filepath.Join(s.Dir(), path)

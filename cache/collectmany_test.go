@@ -51,8 +51,10 @@ func gcFill(tb testing.TB, n int, held bool) *Store {
 		manifest.MediaType = ocispec.MediaTypeImageManifest
 		ref := registry.Reference{Host: "registry.example.com", Repository: fmt.Sprint("team/app", i/20), Tag: fmt.Sprint("1.0.", i)}
 		r := newRecord(ref, manifest, used, used)
-		r.Held = held
 		must(s.writeRef(r))
+		if held {
+			must(s.writeRecord(s.heldPath(ref), r, false))
+		}
 		must(os.Chtimes(s.refPath(ref), used, used))
 	}
 	return s

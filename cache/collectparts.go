@@ -11,7 +11,7 @@ import (
 )
 
 // sweepParts forgets what the partitions note about content that is gone. Pins
-// stay, whatever they name.
+// and holds stay, whatever they name.
 func (c *collector) sweepParts(ctx context.Context) error {
 	return c.store.eachPart(ctx, func(part string) error {
 		in := func(kind string) string { return filepath.Join(part, kind) }
@@ -19,11 +19,10 @@ func (c *collector) sweepParts(ctx context.Context) error {
 		for _, sweep := range []func() error{
 			func() error { return c.sweepKnown(ctx, in("known")) },
 			func() error {
-				return c.sweepBelow(ctx, in("refs"), func(path string, info fs.FileInfo) (bool, error) {
-					return c.sweepReference(ctx, path, info)
-				})
+				return c.sweepBelow(ctx, in("refs"), c.sweepReference)
 			},
 			func() error { return c.sweepBelow(ctx, in("pins"), keep) },
+			func() error { return c.sweepBelow(ctx, in("held"), keep) },
 			func() error { return c.sweepBelow(ctx, in("referrers"), c.sweepReferrers) },
 			func() error { return c.sweepBelow(ctx, in("absent"), c.sweepAbsent) },
 			func() error {
@@ -122,17 +121,10 @@ func restore(path string, info fs.FileInfo) error {
 	return errors.Join(f.Close(), os.Chtimes(path, info.ModTime(), info.ModTime()))
 }
 
-func (c *collector) sweepReference(ctx context.Context, path string, info fs.FileInfo) (kept bool, err error) {
+func (c *collector) sweepReference(path string, info fs.FileInfo) (kept bool, err error) {
 	r, ok, err := c.record(path)
-	if err != nil || !ok || r.Held || !c.missingContent(r.Digest) || !c.old(path, info) {
+	if err != nil || !ok || !c.missingContent(r.Digest) || !c.old(path, info) {
 		return true, err
-	}
-	if !c.opts.DryRun { // to look and to remove are two steps, between which an import could hold the reference
-		release, err := c.store.lockOut(ctx, lockRemove)
-		if err != nil {
-			return true, err
-		}
-		defer release.Release()
 	}
 	if !c.forget(path, info) {
 		return true, nil
@@ -147,7 +139,7 @@ func (c *collector) sweepTags(ctx context.Context, part, path string, info fs.Fi
 	if !c.old(path, info) {
 		return true, nil
 	}
-	for _, kind := range []string{"refs", "pins"} {
+	for _, kind := range []string{"refs", "pins", "held"} {
 		empty, err := c.isEmpty(ctx, filepath.Join(part, kind, filepath.Base(path)))
 		if err != nil || !empty {
 			return true, err

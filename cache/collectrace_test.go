@@ -137,8 +137,7 @@ func TestCollectKeepsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRecord(chartRef.WithTag("2.0.0"), held, time.Now(), time.Time{})
-	r.Held = true
-	if err := s.writeRef(r); err != nil {
+	if err := errors.Join(s.writeRef(r), s.hold(r)); err != nil {
 		t.Fatal(err)
 	}
 	// A signature, which came with it, refers to it.

@@ -83,16 +83,16 @@ func (c *collector) findKnown(ctx context.Context) error {
 	})
 }
 
-// findRoots gathers the content that no limit removes. A pin or a reference
-// that cannot be read ends the collection: what it names is not known. One that
+// findRoots gathers the content that no limit removes. A pin or a hold that
+// cannot be read ends the collection: what it names is not known. One that
 // is bad names nothing that anybody could ask for.
 func (c *collector) findRoots(ctx context.Context) error {
 	return c.store.eachPart(ctx, func(part string) error {
-		for _, kind := range []string{"pins", "refs"} {
+		for _, kind := range []string{"pins", "held"} {
 			err := eachDir(ctx, filepath.Join(part, kind), func(dir string) error {
 				return eachFile(ctx, dir, func(e fs.DirEntry) error {
 					r, ok, err := c.record(filepath.Join(dir, e.Name()))
-					if err != nil || !ok || !r.Held && kind == "refs" {
+					if err != nil || !ok {
 						return err
 					}
 					return c.keepAll(ctx, part, r)
@@ -106,7 +106,7 @@ func (c *collector) findRoots(ctx context.Context) error {
 	})
 }
 
-// record reads a pin or a reference of any partition.
+// record reads a pin, a hold or a reference of any partition.
 func (c *collector) record(path string) (r record, ok bool, err error) {
 	if isTemporary(filepath.Base(path)) {
 		return record{}, false, nil

@@ -39,8 +39,9 @@
 //	blobs/<algorithm>/<hex>                                  content, write-once
 //	parts/<partition>/known/<algorithm>/<hex>                empty: the partition has been shown this content
 //	parts/<partition>/refs/<sha256 of host/repository>/<tag> what a tag named, and when
-//	parts/<partition>/refs/<sha256 of host/repository>/!.<sha256>
-//	                                                         imported by its digest, or along with what it refers to
+//	parts/<partition>/held/<sha256 of host/repository>/<tag> what was imported, and is kept until it is released
+//	parts/<partition>/held/<sha256 of host/repository>/!.<sha256>
+//	                                                         the same by its digest, or along with what it refers to
 //	parts/<partition>/pins/<sha256 of host/repository>/<tag> packed here, not yet pushed
 //	parts/<partition>/tags/<sha256 of host/repository>       the list of tags
 //	parts/<partition>/referrers/<sha256 of host/repository>/<algorithm>-<hex>

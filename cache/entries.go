@@ -66,23 +66,31 @@ func (s *Store) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 // errEnough ends a listing of which nobody wants more.
 var errEnough = errors.New("enough")
 
-// eachEntry calls fn with the references, each before its pin, and then with the
-// pins that have none.
+// eachEntry calls fn with the references, each before its pin, and then with
+// what is held or pinned of which nothing else is known.
 func (s *Store) eachEntry(ctx context.Context, fn func(Entry) error) error {
 	if s.dir == "" {
 		return nil
 	}
 	err := s.eachRepository(ctx, s.part("refs"), s.refPath, func(r record) error {
-		if r.Subject != "" {
-			return nil // a referrer that came along
-		}
+		_, held := s.heldAt(r.Reference)
 		pin, ok := s.recordAt(s.pinPath(r.Reference), r.Reference)
 		same := ok && pin.Digest == r.Digest
-		err := fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Held: r.Held, Fetched: r.Fetched, Confirmed: r.Confirmed})
+		err := fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Pinned: same, Held: held, Fetched: r.Fetched, Confirmed: r.Confirmed})
 		if err != nil || !ok || same {
 			return err
 		}
 		return fn(pinEntry(pin))
+	})
+	if err != nil {
+		return err
+	}
+	err = s.eachRepository(ctx, s.part("held"), s.heldPath, func(r record) error {
+		_, known := s.recordAt(s.refPath(r.Reference), r.Reference)
+		if r.Reference.Tag == "" || known {
+			return nil
+		}
+		return fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Held: true, Fetched: r.Fetched})
 	})
 	if err != nil {
 		return err

@@ -238,21 +238,30 @@ func (im *importing) name(ctx context.Context) error {
 // own sake or for that of its subject. It tells what it named before, if that
 // was another manifest.
 func (im *importing) hold(ref registry.Reference, desc ocispec.Descriptor, subject digest.Digest) (was digest.Digest, err error) {
+	s := im.store
 	r := newRecord(ref, desc, time.Now(), time.Time{})
-	r.Held, r.Subject = true, subject
-	if old, ok := im.store.lastRef(ref); ok {
-		if was = old.Digest; was == desc.Digest {
-			was, r.Fetched, r.Confirmed = "", old.Fetched, old.Confirmed
-		}
-		if old.Held && old.Subject == "" {
-			r.Subject = ""
-		}
+	old, held := s.heldAt(ref)
+	if !held || old.Subject != "" { // else for its own sake already
+		r.Subject = subject
 	}
-	path := im.store.refPath(ref)
-	if err := im.store.writeRecord(path, r, true); err != nil {
+	if err := s.hold(r); err != nil {
 		return "", fmt.Errorf("%s: %w", ref, err)
 	}
-	im.dirs.file(path)
+	im.dirs.file(s.heldPath(ref))
+	if ref.Tag == "" {
+		return "", nil
+	}
+	if known, ok := s.recordAt(s.refPath(ref), ref); ok && known.Digest == desc.Digest {
+		return "", nil // and when the registry said so is known
+	} else if ok {
+		old, held = known, true
+	}
+	if held && old.Digest != desc.Digest {
+		was = old.Digest
+	}
+	if err := s.writeRef(r); err != nil {
+		return "", fmt.Errorf("%s: %w", ref, err)
+	}
 	return was, nil
 }
 

@@ -17,9 +17,8 @@ import (
 
 // record is the file of one tag: what it named, and when. It has the whole
 // reference too: a file under a wrong name, or two tags under one, shall be a
-// miss and never another's answer. Held content is kept whatever its age: it
-// was carried here from a registry that may be out of reach. What was carried
-// here by its digest alone has a record too, which holds it and answers nobody.
+// miss and never another's answer. Pins, and what holds an import, are records
+// too: see Store.Pin and held.go.
 type record struct {
 	Reference registry.Reference `json:"reference"`
 	MediaType string             `json:"mediaType"`
@@ -27,9 +26,7 @@ type record struct {
 	Size      int64              `json:"size"`
 	Fetched   time.Time          `json:"fetched"`
 	Confirmed time.Time          `json:"confirmed,omitzero"`
-	Held      bool               `json:"held,omitempty"`
-	// Subject is what the manifest refers to, of one that is held because that
-	// was carried here.
+	// Subject is what the manifest refers to, of one that is held for its sake.
 	Subject digest.Digest `json:"subject,omitempty"`
 }
 
@@ -46,9 +43,9 @@ func newRecord(ref registry.Reference, desc ocispec.Descriptor, fetched, confirm
 
 // check tells what is wrong with a record that was read.
 func (r record) check() error {
-	byDigest := r.Held && r.Reference.Tag == "" && r.Reference.Digest == r.Digest
+	byDigest := r.Reference.Tag == "" && r.Reference.Digest == r.Digest
 	if (r.Reference.Tag == "" || r.Reference.Digest != "") && !byDigest {
-		return fmt.Errorf("%q is not a tag's", r.Reference)
+		return fmt.Errorf("%q is neither a tag's nor its digest's", r.Reference)
 	}
 	return checkDescriptor(r.descriptor())
 }
@@ -57,17 +54,9 @@ func (r record) descriptor() ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: r.MediaType, Digest: r.Digest, Size: r.Size}
 }
 
-// refPath wants a reference with a valid tag, or with a digest alone. No tag
-// has the name of a digest's record.
+// refPath wants a reference with a valid tag.
 func (s *Store) refPath(ref registry.Reference) string {
-	if ref.Tag == "" {
-		return filepath.Join(s.refDir(ref), "!."+hashName(ref.Digest.String()))
-	}
-	return filepath.Join(s.refDir(ref), escapeTag(ref.Tag))
-}
-
-func (s *Store) refDir(ref registry.Reference) string {
-	return s.part("refs", hashName(ref.Name()))
+	return s.part("refs", hashName(ref.Name()), escapeTag(ref.Tag))
 }
 
 // readRef returns what the tag of ref last named, if that manifest is here: a
@@ -77,29 +66,25 @@ func (s *Store) readRef(ref registry.Reference) (record, bool) {
 	return r, ok && s.has(r.descriptor())
 }
 
-// lastRef returns what the tag of ref last named, be it here or not.
+// lastRef returns what the tag of ref last named, be it here or not: what was
+// carried here, where nothing newer is known.
 func (s *Store) lastRef(ref registry.Reference) (record, bool) {
-	r, ok := s.readRecord(s.refPath(ref))
-	if ok && r.Reference != ref {
-		s.log.Warn("file in the cache is another reference's", "want", ref, "got", r.Reference)
-		return record{}, false
+	for _, path := range []string{s.refPath(ref), s.heldPath(ref)} {
+		r, ok := s.readRecord(path)
+		if ok && r.Reference == ref {
+			return r, true
+		}
+		if ok {
+			s.log.Warn("file in the cache is another reference's", "want", ref, "got", r.Reference)
+		}
 	}
-	return r, ok
+	return record{}, false
 }
 
 func (s *Store) readRecord(path string) (record, bool) {
 	var r record
 	_, ok := s.readSealed(path, maxRecord, &r)
 	return r, ok
-}
-
-// listRecords reads the records in dir, in no order; see eachRecord.
-func (s *Store) listRecords(ctx context.Context, dir string, where func(registry.Reference) string) (all []record, err error) {
-	err = s.eachRecord(ctx, dir, where, func(r record) error {
-		all = append(all, r)
-		return nil
-	})
-	return all, err
 }
 
 // eachRecord calls fn with the records in dir. Temporary files are none of

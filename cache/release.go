@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -24,8 +25,8 @@ func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r, ok := s.lastRef(ref)
-	if !ok || !r.Held {
+	r, ok := s.heldAt(ref)
+	if !ok {
 		return nil
 	}
 	if err := s.release(ctx, r, 0); err != nil {
@@ -34,14 +35,15 @@ func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
 	return nil
 }
 
-// release releases a record, and the referrers of its manifest unless that is
-// held under another name too. These go first: one that is released alone later
-// has a subject that nobody can name.
+// release releases what a record holds, and the referrers of its manifest unless
+// that is held under another name too. These go first: one that is released
+// alone later has a subject that nobody can name.
 func (s *Store) release(ctx context.Context, r record, depth int) error {
 	var referrers []record
 	held := false
-	err := s.eachRecord(ctx, s.refDir(r.Reference), s.refPath, func(other record) error {
-		held = held || other.Held && other.Digest == r.Digest && other.Reference != r.Reference
+	path := s.heldPath(r.Reference)
+	err := s.eachRecord(ctx, filepath.Dir(path), s.heldPath, func(other record) error {
+		held = held || other.Digest == r.Digest && other.Reference != r.Reference
 		if other.Subject == r.Digest && len(referrers) < maxCarried {
 			referrers = append(referrers, other)
 		}
@@ -58,9 +60,5 @@ func (s *Store) release(ctx context.Context, r record, depth int) error {
 			return err
 		}
 	}
-	if r.Reference.Tag == "" {
-		return s.removeRef(r.Reference)
-	}
-	r.Held = false
-	return s.writeRef(r)
+	return s.removeNote(path)
 }

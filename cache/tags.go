@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -70,22 +71,26 @@ func (s *Store) dropTags(repo registry.Reference) error {
 }
 
 func (s *Source) offlineTags(ctx context.Context, last string, fn func(tags []string) error) error {
-	records, err := s.store.listRecords(ctx, s.store.refDir(s.ref), s.store.refPath)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		s.store.trouble(cannotRead, err)
-	}
 	var tags []string
-	for _, r := range records {
-		if r.Reference.Tag != "" && s.store.has(r.descriptor()) {
-			tags = append(tags, r.Reference.Tag)
+	for _, path := range []func(registry.Reference) string{s.store.refPath, s.store.heldPath} {
+		dir := filepath.Dir(path(s.ref.WithTag("any")))
+		err := s.store.eachRecord(ctx, dir, path, func(r record) error {
+			if r.Reference.Tag != "" && s.store.has(r.descriptor()) {
+				tags = append(tags, r.Reference.Tag)
+			}
+			return nil
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			s.store.trouble(cannotRead, err)
 		}
 	}
 	if len(tags) == 0 {
 		return s.offline("list tags", s.ref)
 	}
 	slices.Sort(tags)
+	tags = slices.Compact(tags)
 	return fn(slices.DeleteFunc(tags, func(tag string) bool { return tag <= last }))
 }

@@ -206,11 +206,8 @@ func (s *Source) confirm(name registry.Reference, desc ocispec.Descriptor, now t
 		return time.Time{}
 	}
 	r := newRecord(name, desc, now, now)
-	if old, ok := s.store.lastRef(name); ok {
-		r.Held = old.Held
-		if old.Digest == desc.Digest {
-			r.Fetched = old.Fetched
-		}
+	if old, ok := s.store.lastRef(name); ok && old.Digest == desc.Digest {
+		r.Fetched = old.Fetched
 	}
 	if err := s.store.writeRef(r); err != nil {
 		s.store.trouble(cannotWrite, err)
@@ -258,10 +255,7 @@ func (s *Source) Record(ctx context.Context, tag string, desc ocispec.Descriptor
 		s.store.removeAbsence(name), s.store.removeAbsence(manifest),
 	)
 	if s.store.has(desc) {
-		r := newRecord(name, desc, now, now)
-		old, _ := s.store.lastRef(name)
-		r.Held = old.Held
-		err = errors.Join(err, s.store.writeRef(r))
+		err = errors.Join(err, s.store.writeRef(newRecord(name, desc, now, now)))
 	} else {
 		err = errors.Join(err, s.store.removeRef(name))
 	}

@@ -34,6 +34,8 @@ const (
 	FaultReference FaultKind = "reference"
 	// FaultPin is of the file that keeps what was packed here.
 	FaultPin FaultKind = "pin"
+	// FaultHeld is of the file that keeps what was imported.
+	FaultHeld FaultKind = "held"
 	// FaultMarker is of the file that says that a partition knows content.
 	FaultMarker FaultKind = "marker"
 	// FaultNote is of another note of the cache: a list, an absence, the time

@@ -51,9 +51,6 @@ func (v *verification) kept() error {
 // held looks whether what was imported is here.
 func (v *verification) held(p *Store) func(record) error {
 	return func(r record) error {
-		if !r.Held {
-			return nil
-		}
 		return v.closure(r.descriptor(), func(desc ocispec.Descriptor) error {
 			return v.promisedTo(p, r.Reference, desc.Digest, false)
 		})

@@ -90,7 +90,9 @@ func (v *verification) partition(p *Store) error {
 		case "known":
 			return v.byDigest(path, v.marker)
 		case "refs":
-			return v.records(path, p.refPath, FaultReference, v.held(p))
+			return v.records(path, p.refPath, FaultReference, func(record) error { return nil })
+		case "held":
+			return v.records(path, p.heldPath, FaultHeld, v.held(p))
 		case "pins":
 			return nil // were the first
 		case "tags":
