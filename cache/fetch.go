@@ -74,29 +74,30 @@ func (s *Source) FetchManifest(ctx context.Context, reference string) ([]byte, R
 	if err != nil {
 		return nil, Resolution{}, err
 	}
-	res, trusted, err := s.known(ctx, name)
+	known, err := s.known(ctx, name)
 	if err != nil {
 		return nil, Resolution{}, err
 	}
 	fetcher, ok := s.src.(registry.ReferenceFetcher)
-	last := res
+	res := known.Resolution
 	switch {
-	case trusted:
+	case known.trusted:
 	case res.Descriptor.Digest == "" && ok:
-		return s.fetchReference(ctx, fetcher, name)
+		return s.fetchReference(ctx, fetcher, name, known)
 	default:
-		if res, err = s.ask(ctx, name, last); err != nil {
+		if res, err = s.ask(ctx, name, known); err != nil {
 			return nil, Resolution{}, err
 		}
 	}
 	data, err := s.manifest(ctx, name, res.Descriptor)
-	if trusted && s.lost(name, err) {
-		if res, err = s.ask(ctx, name, Resolution{}); err == nil {
+	if known.trusted && s.lost(name, err) {
+		known.Resolution = Resolution{} // no answer any more
+		if res, err = s.ask(ctx, name, known); err == nil {
 			data, err = s.manifest(ctx, name, res.Descriptor)
 		}
 	}
-	if err != nil && res.Origin == FromNetwork && s.bridge(name, err, last.Confirmed) {
-		res = last // the tag moved, and what it names now does not come
+	if err != nil && res.Origin == FromNetwork && s.bridge(name, err, known.Confirmed) {
+		res = known.Resolution // the tag moved, and what it names now does not come
 		res.Origin = FromStale
 		data, err = s.manifest(ctx, name, res.Descriptor)
 	}
@@ -142,7 +143,7 @@ func readAll(r io.ReadCloser) ([]byte, error) {
 }
 
 // fetchReference gets a manifest by its name in one request.
-func (s *Source) fetchReference(ctx context.Context, src registry.ReferenceFetcher, name registry.Reference) ([]byte, Resolution, error) {
+func (s *Source) fetchReference(ctx context.Context, src registry.ReferenceFetcher, name registry.Reference, known knowledge) ([]byte, Resolution, error) {
 	fail := func(err error) ([]byte, Resolution, error) {
 		return nil, Resolution{}, registry.WrapError("fetch", name, err)
 	}
@@ -173,7 +174,7 @@ func (s *Source) fetchReference(ctx context.Context, src registry.ReferenceFetch
 		}
 		s.store.trouble(cannotWrite, err)
 	}
-	res, err := s.answered(name, desc)
+	res, err := s.answered(name, desc, known)
 	if err != nil {
 		return nil, Resolution{}, err
 	}

@@ -37,13 +37,13 @@ func (s *Source) bridge(name registry.Reference, err error, confirmed time.Time)
 
 // moved holds the answer of the source against what the tag of a version named
 // before. The error is a *TagMoved in its context.
-func (s *Source) moved(name registry.Reference, desc ocispec.Descriptor) (*TagMoved, error) {
+func (s *Source) moved(name registry.Reference, desc ocispec.Descriptor, known knowledge) (*TagMoved, error) {
 	v, err := version.Parse(registry.VersionOfTag(name.Tag))
 	if err != nil || v.IsShort() {
 		return nil, nil // latest, 1.2: they are meant to move
 	}
-	old, ok := s.store.lastRef(name)
-	if !ok || old.Digest == desc.Digest {
+	old := known.last
+	if !known.recorded || old.Digest == desc.Digest {
 		return nil, nil
 	}
 	m := &TagMoved{Reference: name, Old: old.Digest, New: desc.Digest, Confirmed: old.Confirmed}
