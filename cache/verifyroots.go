@@ -2,7 +2,6 @@ package cache
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 
@@ -107,21 +106,9 @@ func (v *verification) children(desc ocispec.Descriptor) []ocispec.Descriptor {
 	if !ocijson.IsManifest(desc.MediaType) {
 		return nil
 	}
-	f, info, err := openRegular(v.store.blobPath(desc.Digest))
+	below, err := v.store.peekChildren(desc)
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
-	if info.Size() > maxManifest || v.store.hash(v.ctx, f, desc.Digest, info.Size()) != nil {
-		return nil
-	}
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
-	if err != nil {
-		return nil
-	}
-	all, err := children(data)
-	if err != nil {
-		return nil
-	}
-	return all
+	return below
 }
