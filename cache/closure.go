@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/limit"
@@ -34,7 +33,7 @@ type closure struct {
 	// found hears of each manifest, before what it names.
 	found func(desc ocispec.Descriptor, m *ocijson.Manifest)
 
-	seen    map[digest.Digest]bool
+	seen    sighted
 	all     []ocispec.Descriptor
 	missing []Missing
 }
@@ -46,18 +45,18 @@ func (c *closure) add(ctx context.Context, ref registry.Reference, root ocispec.
 }
 
 func (c *closure) walk(ctx context.Context, ref registry.Reference, desc ocispec.Descriptor, depth int) error {
+	if c.seen == nil {
+		c.seen = sighted{}
+	}
+	first, fresh := c.seen.meet(desc)
 	switch {
-	case c.seen[desc.Digest]:
+	case !fresh:
 		return nil
-	case len(c.seen) >= maxCarried:
+	case len(c.seen) > maxCarried:
 		return fmt.Errorf("%s: %w of %d contents", ref, limit.ErrExceeded, maxCarried)
 	case depth > maxNesting:
 		return fmt.Errorf("%s: manifest %s: %w of %d manifests within each other", ref, desc.Digest, limit.ErrExceeded, maxNesting)
 	}
-	if c.seen == nil {
-		c.seen = map[digest.Digest]bool{}
-	}
-	c.seen[desc.Digest] = true
 	data, err := c.bring(ctx, desc)
 	if errors.Is(err, registry.ErrNotFound) {
 		c.missing = append(c.missing, Missing{Reference: ref, Digest: desc.Digest, What: kindOf(desc.MediaType)})
@@ -71,7 +70,9 @@ func (c *closure) walk(ctx context.Context, ref registry.Reference, desc ocispec
 			return err
 		}
 	}
-	c.all = append(c.all, ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size})
+	if first {
+		c.all = append(c.all, ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size})
+	}
 	return nil
 }
 

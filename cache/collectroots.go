@@ -129,12 +129,12 @@ func (c *collector) record(path string) (r record, ok bool, err error) {
 // partition knows them.
 func (c *collector) keepAll(ctx context.Context, part string, r record) error {
 	root := r.descriptor()
-	seen := map[digest.Digest]bool{root.Digest: true}
-	for queue := []ocispec.Descriptor{root}; len(queue) > 0; queue = queue[1:] {
+	seen := sighted{}
+	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		desc := queue[0]
+		desc := queue[0].Descriptor
 		c.rooted.add(string(desc.Digest))
 		if desc.Digest != root.Digest && !ocijson.IsManifest(desc.MediaType) {
 			continue
@@ -148,9 +148,8 @@ func (c *collector) keepAll(ctx context.Context, part string, r record) error {
 			return err
 		}
 		for _, child := range slices.Concat(below, list.Items) {
-			if !seen[child.Digest] && checkDescriptor(child) == nil {
-				seen[child.Digest] = true
-				queue = append(queue, child)
+			if checkDescriptor(child) == nil {
+				queue = seen.add(queue, child)
 			}
 		}
 	}

@@ -274,7 +274,7 @@ func (im *importing) result() *Imported {
 		result.Roots = append(result.Roots, *root)
 	}
 	for _, desc := range im.unnamed {
-		if !im.seen[desc.Digest] {
+		if _, ok := im.seen[desc.Digest]; !ok {
 			result.Skipped = append(result.Skipped, plain(desc))
 		}
 	}

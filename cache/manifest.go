@@ -82,12 +82,12 @@ func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, erro
 // manifests that are here; here tells whether it is. Each digest comes once.
 // An error of visit ends the walk and is returned.
 func (s *Store) walk(ctx context.Context, root ocispec.Descriptor, visit func(desc ocispec.Descriptor, here bool) error) error {
-	seen := map[digest.Digest]bool{root.Digest: true}
-	for queue := []ocispec.Descriptor{root}; len(queue) > 0; queue = queue[1:] {
+	seen := sighted{}
+	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		desc := queue[0]
+		desc := queue[0].Descriptor
 		here := s.has(desc)
 		if here && ocijson.IsManifest(desc.MediaType) {
 			data, err := s.readManifest(ctx, desc)
@@ -100,13 +100,11 @@ func (s *Store) walk(ctx context.Context, root ocispec.Descriptor, visit func(de
 				if err != nil {
 					return &registry.Error{Op: "read", Reference: registry.Reference{Digest: desc.Digest}, Err: err}
 				}
-				for _, child := range below {
-					if !seen[child.Digest] {
-						seen[child.Digest] = true
-						queue = append(queue, child)
-					}
-				}
+				queue = seen.add(queue, below...)
 			}
+		}
+		if !queue[0].first {
+			continue
 		}
 		if err := visit(desc, here); err != nil {
 			return err

@@ -82,20 +82,17 @@ func (v *verification) promisedTo(p *Store, ref registry.Reference, d digest.Dig
 // closure calls visit with root and all that it names, directly and through
 // manifests that are here and good. Each digest comes once.
 func (v *verification) closure(root ocispec.Descriptor, visit func(ocispec.Descriptor) error) error {
-	seen := map[digest.Digest]bool{root.Digest: true}
-	for queue := []ocispec.Descriptor{root}; len(queue) > 0; queue = queue[1:] {
+	seen := sighted{}
+	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
-		if err := visit(queue[0]); err != nil {
-			return err
-		}
-		for _, child := range v.children(queue[0]) {
-			if !seen[child.Digest] {
-				seen[child.Digest] = true
-				queue = append(queue, child)
+		if queue[0].first {
+			if err := visit(queue[0].Descriptor); err != nil {
+				return err
 			}
 		}
+		queue = seen.add(queue, v.children(queue[0].Descriptor)...)
 	}
 	return nil
 }
