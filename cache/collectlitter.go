@@ -87,10 +87,10 @@ func (c *collector) sweepLocks(ctx context.Context) error {
 // sweepTop removes what lies beside the directories: a stamp that was never
 // renamed.
 func (c *collector) sweepTop(ctx context.Context) error {
-	return eachRegular(ctx, c.store.dir, func(path string, info fs.FileInfo) error {
+	return readDir(ctx, c.store.dir, regular(c.store.dir, func(path string, info fs.FileInfo) error {
 		if isTemporary(filepath.Base(path)) {
 			c.litter(path, info)
 		}
 		return nil
-	})
+	}))
 }

@@ -45,6 +45,9 @@ func (c *collector) sweepParts(ctx context.Context) error {
 // repository.
 func (c *collector) sweepBelow(ctx context.Context, root string, fn func(path string, info fs.FileInfo) (kept bool, err error)) error {
 	err := eachDir(ctx, root, func(dir string) error {
+		if !hashedName.MatchString(filepath.Base(dir)) {
+			return nil // not made by us
+		}
 		kept, err := c.sweepFiles(ctx, dir, fn)
 		if err == nil && kept == 0 {
 			c.emptied.add(dir)
@@ -136,7 +139,7 @@ func (c *collector) sweepReference(path string, info fs.FileInfo) (kept bool, er
 
 // sweepTags forgets the tags of a repository of which nothing is here.
 func (c *collector) sweepTags(ctx context.Context, part, path string, info fs.FileInfo) (kept bool, err error) {
-	if !c.old(path, info) {
+	if !hashedName.MatchString(filepath.Base(path)) || !c.old(path, info) {
 		return true, nil
 	}
 	for _, kind := range []string{"refs", "pins", "held"} {
@@ -175,7 +178,7 @@ func (c *collector) sweepReferrers(path string, info fs.FileInfo) (kept bool, er
 
 // sweepAbsent forgets that something was not there: that holds for a minute.
 func (c *collector) sweepAbsent(path string, info fs.FileInfo) (kept bool, err error) {
-	if !c.old(path, info) {
+	if !plainName.MatchString(filepath.Base(path)) || !c.old(path, info) {
 		return true, nil
 	}
 	return c.note(path, info, ReasonExpired), nil

@@ -28,7 +28,11 @@ func eachDir(ctx context.Context, dir string, fn func(path string) error) error 
 		path, is := filepath.Join(dir, e.Name()), e.IsDir()
 		if e.Type()&fs.ModeSymlink != 0 {
 			info, err := os.Stat(path)
-			is = err == nil && info.IsDir()
+			if is = err == nil && info.IsDir(); is {
+				if err := checkLink(path); err != nil {
+					return err
+				}
+			}
 		}
 		if !is {
 			return nil
@@ -40,7 +44,11 @@ func eachDir(ctx context.Context, dir string, fn func(path string) error) error 
 // eachRegular calls fn with the regular files in a directory. One that is gone
 // by then is passed over.
 func eachRegular(ctx context.Context, dir string, fn func(path string, info fs.FileInfo) error) error {
-	return eachFile(ctx, dir, func(e fs.DirEntry) error {
+	return eachFile(ctx, dir, regular(dir, fn))
+}
+
+func regular(dir string, fn func(path string, info fs.FileInfo) error) func(fs.DirEntry) error {
+	return func(e fs.DirEntry) error {
 		if !e.Type().IsRegular() {
 			return nil
 		}
@@ -52,7 +60,7 @@ func eachRegular(ctx context.Context, dir string, fn func(path string, info fs.F
 			return err
 		}
 		return fn(filepath.Join(dir, e.Name()), info)
-	})
+	}
 }
 
 // eachDigest calls fn with what has a digest for its name in the directories

@@ -13,10 +13,32 @@ import (
 	"github.com/portolan-oci/portolan/internal/atomicfile"
 )
 
-// eachFile calls fn with what is in a directory, in no order, a piece of the
-// list at a time: there may be any number. A directory that is missing is
-// empty, and one that is removed meanwhile has no more. An error of fn ends it and is returned.
+// eachFile is readDir for a directory beneath the cache's own. A link in its
+// place is followed where the caller, or the system's administrator, has made it
+// and may have moved the directory to another disk: whoever else may write to a
+// shared cache shall not turn collections loose on other directories.
 func eachFile(ctx context.Context, dir string, fn func(fs.DirEntry) error) error {
+	if err := checkLink(dir); err != nil {
+		return err
+	}
+	return readDir(ctx, dir, fn)
+}
+
+// checkLink refuses a link of somebody else.
+func checkLink(path string) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 && !trustedOwner(info) {
+		return &fs.PathError{Op: "open", Path: path, Err: errStrangersLink}
+	}
+	return nil
+}
+
+var errStrangersLink = errors.New("a link that another user has made")
+
+// readDir calls fn with what is in a directory, in no order, a piece of the
+// list at a time: there may be any number. A directory that is missing is
+// empty, and one that is removed meanwhile has no more. An error of fn ends it
+// and is returned.
+func readDir(ctx context.Context, dir string, fn func(fs.DirEntry) error) error {
 	const piece = 512
 	d, err := openDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -155,7 +155,11 @@ func problem(err error) string {
 // temporary files. One that cannot be read is a fault.
 func (v *verification) each(dir string, fn func(path, name string) error) error {
 	var own error
-	err := eachFile(v.ctx, dir, func(entry fs.DirEntry) error {
+	list := eachFile
+	if dir == v.store.dir { // which the caller has named, link or not
+		list = readDir
+	}
+	err := list(v.ctx, dir, func(entry fs.DirEntry) error {
 		if isHidden(entry) {
 			return nil
 		}

@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"io/fs"
+	"regexp"
 
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -32,13 +33,13 @@ func (v *verification) records(dir string, where func(registry.Reference) string
 
 // eachNote goes through <repository>/<note>.
 func (v *verification) eachNote(dir string, note func(path string) error) error {
-	return v.repositories(dir, func(dir string) error { return v.notes(dir, note) })
+	return v.repositories(dir, func(dir string) error { return v.notes(dir, plainName, note) })
 }
 
-// notes goes through the sealed files of a directory.
-func (v *verification) notes(dir string, note func(path string) error) error {
+// notes goes through the sealed files of a directory, which have such names.
+func (v *verification) notes(dir string, names *regexp.Regexp, note func(path string) error) error {
 	return v.each(dir, func(path, name string) error {
-		if !plainName.MatchString(name) {
+		if !names.MatchString(name) {
 			return v.foreign(path)
 		}
 		return note(path)

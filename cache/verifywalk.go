@@ -96,7 +96,7 @@ func (v *verification) partition(p *Store) error {
 		case "pins":
 			return nil // were the first
 		case "tags":
-			return v.notes(path, func(path string) error {
+			return v.notes(path, hashedName, func(path string) error {
 				var l listed[string]
 				return v.note(path, &l, func() string { return p.tagsPath(l.Of) })
 			})
