@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/limit"
 	"github.com/portolan-oci/portolan/internal/verify"
 	"github.com/portolan-oci/portolan/registry"
 )
@@ -27,7 +28,7 @@ func (s *Store) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, er
 	if err := checkDescriptor(desc); err != nil {
 		return nil, err
 	}
-	f, info, err := s.openBlob(ctx, desc.Digest)
+	f, info, err := s.openBlob(ctx, desc.Digest, max(desc.Size, maxGuess))
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +71,16 @@ func (s *Store) blobPath(d digest.Digest) string {
 	return s.path("blobs", d.Algorithm().String(), d.Encoded())
 }
 
+// maxGuess is how large a file may be that is hashed although it is larger than
+// it should be: it takes a tenth of a second to tell whether it is bad, or the
+// size wrong that it should have.
+const maxGuess = 64 << 20
+
 // openBlob opens a file of content whose hash is its name, and notes its use.
-func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
-	f, info, err := s.peekBlob(ctx, d)
+// One of more than most bytes is not what is wanted, and not here: to hash it
+// could take hours, as somebody may have meant who has put it there.
+func (s *Store) openBlob(ctx context.Context, d digest.Digest, most int64) (*os.File, fs.FileInfo, error) {
+	f, info, err := s.peekBlob(ctx, d, most)
 	if err == nil && !used(s.blobPath(d), info) {
 		f.Close()
 		return nil, nil, missing(d)
@@ -81,12 +89,14 @@ func (s *Store) openBlob(ctx context.Context, d digest.Digest) (*os.File, fs.Fil
 }
 
 // peekBlob is openBlob for looking around, which is no use.
-func (s *Store) peekBlob(ctx context.Context, d digest.Digest) (*os.File, fs.FileInfo, error) {
+func (s *Store) peekBlob(ctx context.Context, d digest.Digest, most int64) (*os.File, fs.FileInfo, error) {
 	if _, ok := s.knows(d); !ok {
 		return nil, nil, missing(d)
 	}
 	f, info, err := openRegular(s.blobPath(d))
-	if err == nil {
+	if err == nil && info.Size() > most {
+		err = limit.ErrExceeded
+	} else if err == nil {
 		err = s.hash(ctx, f, d, info.Size())
 	}
 	switch {
@@ -94,7 +104,7 @@ func (s *Store) peekBlob(ctx context.Context, d digest.Digest) (*os.File, fs.Fil
 		return f, info, nil
 	case ctx.Err() != nil:
 		err = ctx.Err()
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, limit.ErrExceeded):
 		err = missing(d)
 	case errors.Is(err, verify.ErrMismatch), errors.Is(err, errIrregular):
 		s.log.Warn("bad file in the cache removed", "digest", d, "error", err)
@@ -156,13 +166,16 @@ func openRegular(path string) (*os.File, fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, info, errIrregular
 	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0) // it may be a pipe by now
 	if err != nil {
 		return nil, nil, err
 	}
-	if info, err = f.Stat(); err != nil {
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = errIrregular
+	}
+	if err != nil {
 		f.Close()
-		return nil, nil, err
+		return nil, info, err
 	}
 	return f, info, nil
 }

@@ -117,7 +117,7 @@ func (c *collector) sweepKnown(ctx context.Context, root string) error {
 
 // restore makes an empty file again, with its time.
 func restore(path string, info fs.FileInfo) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|openNonblock, 0o666)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func syncDir(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(path)
+	d, err := openDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -77,7 +77,7 @@ func openDir(path string) (*os.File, error) {
 	if !info.IsDir() {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
 	}
-	return os.Open(path)
+	return os.OpenFile(path, os.O_RDONLY|openNonblock, 0) // it may be a pipe by now
 }
 
 // clearPlace takes away what stands where a file of ours belongs. A directory

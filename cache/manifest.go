@@ -39,7 +39,7 @@ func (s *Store) readManifest(ctx context.Context, desc ocispec.Descriptor) ([]by
 	if desc.Size > maxManifest {
 		return nil, tooLarge(desc)
 	}
-	f, info, err := s.peekBlob(ctx, desc.Digest)
+	f, info, err := s.peekBlob(ctx, desc.Digest, maxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -52,14 +52,11 @@ func (s *Store) readManifest(ctx context.Context, desc ocispec.Descriptor) ([]by
 
 // byDigest describes the manifest of that digest, if it is here and one.
 func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, error) {
-	f, info, err := s.openBlob(ctx, d)
+	f, info, err := s.openBlob(ctx, d, maxManifest)
 	if err != nil {
 		return Resolution{}, err
 	}
 	defer f.Close()
-	if info.Size() > maxManifest {
-		return Resolution{}, missing(d)
-	}
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
 	if err != nil {
 		s.trouble(cannotRead, err)

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"io"
+	"math"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -18,7 +19,7 @@ func (s *Store) OpenDigest(ctx context.Context, d digest.Digest) (*Content, erro
 	if err := checkDescriptor(ocispec.Descriptor{Digest: d}); err != nil {
 		return nil, err
 	}
-	f, info, err := s.openBlob(ctx, d)
+	f, info, err := s.openBlob(ctx, d, math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}
