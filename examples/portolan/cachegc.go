@@ -120,7 +120,7 @@ func (r gcResult) table(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "KIND\tWHAT\tSIZE\tLAST USED\tREASON")
 	}
 	for _, x := range r.Removed {
-		what := x.Path
+		what := fileName(x.Path)
 		switch {
 		case !x.Reference.IsZero():
 			what = x.Reference.String()

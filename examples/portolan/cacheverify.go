@@ -92,6 +92,6 @@ func faultTable(w *tabwriter.Writer, all []cacheFault) {
 		if !f.Reference.IsZero() {
 			ref = f.Reference.String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Kind, f.State, f.Problem, ref, f.Path)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Kind, f.State, fileName(f.Problem), ref, fileName(f.Path))
 	}
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 
@@ -64,6 +66,15 @@ func (a *app) note(format string, args ...any) {
 		return r
 	}, fmt.Sprintf(format, args...))
 	fmt.Fprintf(a.progress.above(a.err), "portolan: %s\n", strings.Join(strings.Fields(text), " "))
+}
+
+// fileName is the name of a file, or what is said of it, in a table: quoted where
+// it would break the line or be acted on by a terminal.
+func fileName(text string) string {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	return strconv.Quote(text)
 }
 
 // size prints bytes for people.
