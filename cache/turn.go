@@ -34,6 +34,11 @@ const DefaultPatience = 10 * time.Second
 // at some 20 µs.
 const claimEvery = 10 * time.Millisecond
 
+// maxHolders is how often content may come from its beginning for those who
+// watch, since a holder was killed, or given wrong bytes. A file that grows
+// beyond that, or beyond the content, is no download.
+const maxHolders = 16
+
 // turn is the right and the duty to fetch content that others wait for. Its end
 // must be told.
 type turn struct {
@@ -108,7 +113,7 @@ func (s *Source) lead(ctx context.Context, f *flight, desc ocispec.Descriptor, p
 		}
 	}()
 	name := s.store.turnName(f.key)
-	var last int64
+	var last, grown int64
 	since := time.Now()
 	for {
 		claim, claimErr := s.store.claim(name)
@@ -126,9 +131,14 @@ func (s *Source) lead(ctx context.Context, f *flight, desc ocispec.Descriptor, p
 			return nil, &turn{f, claim, name}, nil
 		}
 		if info, err := os.Stat(s.store.path("ingest", name)); err == nil && info.Size() != last {
-			last, since = info.Size(), time.Now()
-			f.moved.Store(last)
-			at(last)
+			grown += max(0, info.Size()-last)
+			more := info.Size() > last && info.Size() <= desc.Size && grown/maxHolders <= desc.Size
+			last = info.Size()
+			if more {
+				since = time.Now()
+				f.moved.Store(last)
+				at(last)
+			}
 		}
 		if time.Since(since) >= patience {
 			return nil, nil, nil
