@@ -126,7 +126,13 @@ func (s *Source) manifest(ctx context.Context, name registry.Reference, desc oci
 		return nil, err
 	}
 	data, err := readAll(body)
-	if _, here := body.(*Content); here && err != nil && !s.policy.Offline && ctx.Err() == nil {
+	_, here := body.(*Content)
+	if here && err == nil {
+		if got := desc.Digest.Algorithm().FromBytes(data); got != desc.Digest { // somebody has written to it since
+			data, err = nil, registry.WrapError("fetch", name, &verify.Error{Want: desc.Digest, Got: got, WantSize: desc.Size, GotSize: desc.Size})
+		}
+	}
+	if here && err != nil && !s.policy.Offline && ctx.Err() == nil {
 		s.store.trouble(cannotRead, err)
 		if body, err = s.network(ctx, desc); err != nil {
 			return nil, err

@@ -47,7 +47,11 @@ func (s *Store) readManifest(ctx context.Context, desc ocispec.Descriptor) ([]by
 	if info.Size() != desc.Size {
 		return nil, &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: info.Size()}
 	}
-	return io.ReadAll(io.NewSectionReader(f, 0, desc.Size))
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, desc.Size))
+	if err == nil && desc.Digest.Algorithm().FromBytes(data) != desc.Digest {
+		return nil, missing(desc.Digest) // somebody has written to it since
+	}
+	return data, err
 }
 
 // byDigest describes the manifest of that digest, if it is here and one.
