@@ -239,7 +239,16 @@ func TestCarryPolicy(t *testing.T) {
 	if held := carryHeld(t, there); !slices.Equal(held, []string{v1.String()}) {
 		t.Errorf("held after a push: %q", held)
 	}
-	if err := there.Release(t.Context(), v1); err != nil {
+	other := v1
+	other.Digest = newer.Digest // which was not imported
+	if err := there.Release(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if held := carryHeld(t, there); !slices.Equal(held, []string{v1.String()}) {
+		t.Errorf("held after the release of another digest: %q", held)
+	}
+	other.Digest = in.Roots[0].Descriptor.Digest
+	if err := there.Release(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	if held := carryHeld(t, there); len(held) != 0 {
