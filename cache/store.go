@@ -79,8 +79,8 @@ func Open(dir string, options *Options) (*Store, error) {
 }
 
 // None returns a Store that has nothing and keeps nothing, for reading through
-// where no cache is wanted. Its Put and Record match
-// registry.ErrUnsupported.
+// where no cache is wanted. Its Put, Record, Import and Complete, and an Export
+// with something to carry, match registry.ErrUnsupported.
 func None() *Store { return newStore("") }
 
 func newStore(dir string) *Store {
