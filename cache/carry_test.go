@@ -239,7 +239,16 @@ func TestCarryPolicy(t *testing.T) {
 	if held := carryHeld(t, there); !slices.Equal(held, []string{v1.String()}) {
 		t.Errorf("held after a push: %q", held)
 	}
-	if err := there.Release(t.Context(), v1); err != nil {
+	other := v1
+	other.Digest = newer.Digest // which was not imported
+	if err := there.Release(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if held := carryHeld(t, there); !slices.Equal(held, []string{v1.String()}) {
+		t.Errorf("held after the release of another digest: %q", held)
+	}
+	other.Digest = in.Roots[0].Descriptor.Digest
+	if err := there.Release(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	if held := carryHeld(t, there); len(held) != 0 {
@@ -276,7 +285,7 @@ func TestExportMissing(t *testing.T) {
 			return err
 		})
 		in, ok := errors.AsType[*cache.IncompleteError](err)
-		if !ok || !errors.Is(err, registry.ErrNotFound) || len(in.Missing) != 4 {
+		if !ok || !errors.Is(err, registry.ErrNotFound) || !errors.Is(err, cache.ErrNotCached) || len(in.Missing) != 4 {
 			t.Fatalf("%v", err)
 		}
 		for _, want := range []string{v1.String(), layer.Digest.String(), "helm.config", "list of referrers " + desc.Digest.String(), team.WithTag("9.9.9").String() + ": reference"} {
@@ -290,6 +299,13 @@ func TestExportMissing(t *testing.T) {
 			}
 		} else if _, err := os.Stat(b.path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the tar file: %v", err)
+		}
+		err = b.write(t, func(to cache.ExportTarget) error {
+			_, err := here.Export(t.Context(), to, []cache.ExportRoot{{Reference: team.WithTag("9.9.9"), From: src}}, cache.ExportOptions{})
+			return err
+		})
+		if !errors.Is(err, registry.ErrNotFound) || errors.Is(err, cache.ErrNotCached) {
+			t.Errorf("what the registry does not have: %v", err)
 		}
 		err = here.Through(nil, team, cache.Policy{}).Complete(t.Context(), desc)
 		if in, ok = errors.AsType[*cache.IncompleteError](err); !ok || len(in.Missing) != 2 {

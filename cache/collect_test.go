@@ -224,7 +224,7 @@ func TestCollectNothing(t *testing.T) {
 		if c, err := s.Collect(t.Context(), cache.Limits{MaxAge: 1}, cache.CollectOptions{}); err != nil || c != (cache.Collection{}) {
 			t.Errorf("%+v, %v", c, err)
 		}
-		if ran, c, err := s.CollectIfDue(t.Context(), cache.Limits{MaxAge: 1}, 0); err != nil || ran || c != (cache.Collection{}) {
+		if ran, c, err := s.CollectIfDue(t.Context(), cache.Limits{MaxAge: 1}, 0, cache.CollectOptions{}); err != nil || ran || c != (cache.Collection{}) {
 			t.Errorf("%t, %+v, %v", ran, c, err)
 		}
 	}

@@ -27,8 +27,8 @@ const maxStamp = 1 << 10
 // cache of 100,000 charts.
 //
 // Errors as for Collect. After one it is due again, unless that was of single
-// files that could not be removed.
-func (s *Store) CollectIfDue(ctx context.Context, limits Limits, every time.Duration) (ran bool, c Collection, err error) {
+// files that could not be removed; and so it is after a dry run.
+func (s *Store) CollectIfDue(ctx context.Context, limits Limits, every time.Duration, options CollectOptions) (ran bool, c Collection, err error) {
 	if err := ctx.Err(); err != nil || !s.exists() || !s.due(every) {
 		return false, Collection{}, err
 	}
@@ -40,7 +40,7 @@ func (s *Store) CollectIfDue(ctx context.Context, limits Limits, every time.Dura
 	if !s.due(every) { // somebody has just done it
 		return false, Collection{}, nil
 	}
-	c, err = s.collect(ctx, limits, CollectOptions{})
+	c, err = s.collect(ctx, limits, options)
 	return true, c, err
 }
 

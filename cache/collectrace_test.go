@@ -186,9 +186,14 @@ func TestCollectIfDue(t *testing.T) {
 	due := func(want bool, when string) {
 		t.Helper()
 		desc, _ := gcBlob(t, s, when, 100*time.Hour)
-		ran, c, err := s.CollectIfDue(t.Context(), Limits{MaxAge: time.Hour}, 24*time.Hour)
-		if err != nil || ran != want || s.has(desc) == want || (c.Removed > 0) != want {
-			t.Errorf("%s: ran: %t, %+v, %v", when, ran, c, err)
+		told := 0
+		ran, c, err := s.CollectIfDue(t.Context(), Limits{MaxAge: time.Hour}, 24*time.Hour, CollectOptions{Removed: func(r Removal) {
+			if r.Kind == RemovedContent {
+				told++
+			}
+		}})
+		if err != nil || ran != want || s.has(desc) == want || (c.Removed > 0) != want || told != c.Removed {
+			t.Errorf("%s: ran: %t, %+v, told of %d, %v", when, ran, c, told, err)
 		}
 	}
 	due(true, "the first time")

@@ -31,8 +31,8 @@
 // Any number of goroutines and processes may use one directory at once. Files
 // appear under their names by one rename, are never changed in place, and stay
 // readable to those who have them open. A process killed at any instruction
-// leaves at most a file in ingest/ (or, beside references and pins, one whose
-// name begins with a dot) that nobody reads.
+// leaves at most a file in ingest/ or locks/ (or, beside other files, one whose
+// name begins with a dot) that nobody reads and that a collection removes.
 //
 // # Layout
 //
@@ -48,10 +48,12 @@
 //	                                                         the list of a manifest's referrers
 //	parts/<partition>/absent/<sha256 of host/repository>/<tag or !-algorithm-hex>
 //	                                                         that there was none, a moment ago
-//	ingest/                                                  content on its way in
+//	ingest/                                                  content on its way in, or out
+//	locks/                                                   empty: downloads, collections and pins in progress
+//	collected                                                when the last collection was
 //
-// Content and the empty files of known/ apart, a file is sealed: it begins with
-// the checksum of the rest. The time of last modification of content is when it
+// Content and the empty files of known/ and locks/ apart, a file is sealed: it
+// begins with the checksum of the rest. The time of last modification of content is when it
 // was last used, to the hour.
 //
 // The user's own partition is called default.

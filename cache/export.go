@@ -85,13 +85,16 @@ type ExportedRoot struct {
 // those of From, of the cache's directory, which has to be writable, and of to.
 func (s *Store) Export(ctx context.Context, to ExportTarget, roots []ExportRoot, options ExportOptions) (*Exported, error) {
 	x := &exporting{store: s, options: options, named: map[registry.Reference]bool{}}
+	offline := false // something is missing of which nobody was asked
 	for _, root := range roots {
+		n := len(x.missing)
 		if err := x.plan(ctx, root); err != nil {
 			return nil, fmt.Errorf("export: %w", err)
 		}
+		offline = offline || len(x.missing) > n && (root.From == nil || options.Policy.Offline)
 	}
 	if len(x.missing) > 0 {
-		return nil, &IncompleteError{Op: "export", Missing: x.missing, offline: options.Policy.Offline}
+		return nil, &IncompleteError{Op: "export", Missing: x.missing, offline: offline}
 	}
 	for _, desc := range x.all {
 		if err := x.write(ctx, to, desc); err != nil {

@@ -18,7 +18,10 @@ import (
 // Fetch implements [registry.Source]. What is here is verified whole before
 // Fetch returns, and is a [*Content]. What is not comes from the source while
 // it is read, is verified by the last byte, and is kept if it was read to the
-// end. The caller closes it; the reader is not for concurrent use.
+// end. The caller closes it, and reads on without a pause: others who want the
+// same content wait for what is read here, for as long as that moves and, where
+// it stands still, for Options.Patience. Who cannot keep up takes Open. The
+// reader is not for concurrent use.
 //
 // The error, also of reading, is the source's; it matches
 // registry.ErrDigestMismatch when the bytes are wrong, and offline

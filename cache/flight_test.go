@@ -237,6 +237,28 @@ func TestNothingComesForAnybody(t *testing.T) {
 	wait.Wait()
 }
 
+// The least patience there is, is one.
+func TestLeastPatience(t *testing.T) {
+	t.Parallel()
+	f, desc, data := downloads(64<<10, func(b []byte) io.Reader {
+		return slowly{bytes.NewReader(b), time.Millisecond, 8 << 10}
+	})
+	s, err := cache.Open(t.TempDir(), &cache.Options{Patience: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
 // An answer of the registry is one for all who wait for it; that the one who
 // asked was cancelled is not.
 func TestDownloadFails(t *testing.T) {

@@ -29,7 +29,7 @@ type Missing struct {
 	// known. Empty for MissingReference.
 	Digest digest.Digest `json:"digest,omitempty"`
 	// What is MissingReference, MissingManifest, MissingReferrers, or the media
-	// type of a blob, which a stranger wrote.
+	// type of a blob, which a stranger wrote; "content" where he wrote none.
 	What string `json:"what"`
 	// Hint is what is known beyond that, say why; it may be empty.
 	Hint string `json:"hint,omitempty"`
@@ -54,7 +54,8 @@ func (m Missing) String() string {
 const maxShown = 256
 
 // IncompleteError names everything that was missing, not just the first. It
-// matches registry.ErrNotFound, and ErrNotCached where the policy was offline.
+// matches registry.ErrNotFound, and ErrNotCached where the policy was offline, or
+// there was no source to ask, for any of it.
 type IncompleteError struct {
 	Op      string // complete, export or import
 	Missing []Missing

@@ -80,19 +80,28 @@ func (s *Store) newIngest(name string) (*ingest, error) {
 // removed one could. The ingest is over unless there is an error.
 func (in *ingest) kept(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
 	if runtime.GOOS == "windows" { // an open file cannot be renamed there
-		if err := in.keep(ctx, desc); err != nil {
-			return nil, err
-		}
-		c, err := in.store.Open(ctx, desc)
-		if err == nil {
-			c.origin = FromNetwork
-		}
-		return c, err
+		return in.keptAnew(ctx, desc)
 	}
 	if err := in.rename(ctx, desc); err != nil {
 		return nil, err
 	}
 	return newContent(in.File, desc, FromNetwork), nil
+}
+
+// keptAnew is kept by way of a closed file. One that could not be kept is open
+// again, for whoever has no other copy of what it holds.
+func (in *ingest) keptAnew(ctx context.Context, desc ocispec.Descriptor) (*Content, error) {
+	if err := in.keep(ctx, desc); err != nil {
+		if f, openErr := os.OpenFile(in.Name(), os.O_RDWR, 0); openErr == nil {
+			in.File = f
+		}
+		return nil, err
+	}
+	c, err := in.store.Open(ctx, desc)
+	if err == nil {
+		c.origin = FromNetwork
+	}
+	return c, err
 }
 
 // keep closes the file, its error checked (a full disk may show only here),

@@ -71,7 +71,8 @@ const (
 	// WarnMoved says so in the store's log too.
 	WarnMoved
 	// RefuseMoved makes it an error, a *TagMoved, each time until the tag is
-	// asked for under another policy, or by its new digest.
+	// asked for under another policy. By its new digest the content can be had
+	// at any time, which does not change that.
 	RefuseMoved
 )
 

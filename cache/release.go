@@ -10,12 +10,14 @@ import (
 
 // Release ends that what was imported as ref is held, with what came along that
 // refers to it: from then on collection treats it as what was pulled. What ref
-// names stays known. A ref with a digest alone releases what was imported so.
+// names stays known. A ref with a digest alone releases what was imported so;
+// beside a tag, the digest must be that of what was imported.
 //
 // Without such a reference there is nothing to do and no error; else the error
 // is that of the directory or of ctx, or matches registry.ErrInvalidReference
 // for a ref with neither tag nor digest.
 func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
+	want := ref.Digest
 	if ref.Tag != "" {
 		ref = ref.WithTag(ref.Tag)
 	}
@@ -26,7 +28,7 @@ func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
 		return err
 	}
 	r, ok := s.heldAt(ref)
-	if !ok {
+	if !ok || want != "" && want != r.Digest {
 		return nil
 	}
 	if err := s.release(ctx, r, 0); err != nil {

@@ -25,8 +25,8 @@ type Options struct {
 	// Store.Policy. The zero Policy confirms every tag.
 	Policy Policy
 	// Patience is how long a download of another goroutine or process may stand
-	// still before one that waits for it fetches the content itself. Zero:
-	// DefaultPatience.
+	// still before one that waits for it fetches the content itself: at least
+	// some 20 ms. Zero, and less: DefaultPatience.
 	Patience time.Duration
 	// Logger hears of files that were bad, and of what could not be written,
 	// once per cause. Nil: silent.
@@ -79,8 +79,8 @@ func Open(dir string, options *Options) (*Store, error) {
 }
 
 // None returns a Store that has nothing and keeps nothing, for reading through
-// where no cache is wanted. Its Put and Record match
-// registry.ErrUnsupported.
+// where no cache is wanted. Its Put, Record, Import and Complete, and an Export
+// with something to carry, match registry.ErrUnsupported.
 func None() *Store { return newStore("") }
 
 func newStore(dir string) *Store {

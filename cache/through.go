@@ -12,7 +12,8 @@ import (
 
 // Source is a repository read through a cache. It is a [registry.Source] with
 // the roles [registry.ReferenceFetcher], [registry.TagLister] and
-// [registry.ReferrerLister], whatever the source behind it has. It is safe for concurrent use if that is.
+// [registry.ReferrerLister], whatever the source behind it has. It is safe for
+// concurrent use if that is.
 //
 // Errors of the source behind it pass through [registry.WrapError]; those of
 // the cache's directory are logged and are no errors here, [Source.Record]

@@ -36,7 +36,7 @@ func (w *tortureWorker) collect(ctx context.Context) error {
 		Removed: func(r cache.Removal) { removed = append(removed, r) },
 	}
 	if w.lots.IntN(8) == 0 {
-		_, _, err = w.store.CollectIfDue(ctx, limits, time.Second)
+		_, _, err = w.store.CollectIfDue(ctx, limits, time.Second, cache.CollectOptions{})
 	} else {
 		_, err = w.store.Collect(ctx, limits, options)
 	}

@@ -75,7 +75,7 @@ func (t *turn) end(ctx context.Context, c *Content, err error) {
 func (s *Source) await(ctx context.Context, desc ocispec.Descriptor) (*Content, *turn, error) {
 	at, ended := registry.TrackTransfer(ctx, registry.Transfer{Reference: s.ref.WithDigest(desc.Digest), Descriptor: desc})
 	defer ended()
-	patience := s.store.patience / levels
+	patience := max(s.store.patience/levels, claimEvery)
 	for level := 0; level < levels; {
 		f, leads := s.store.flights.join(flightKey{s.ref.Name(), desc.Digest, desc.Size, level})
 		if leads {

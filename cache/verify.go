@@ -59,8 +59,10 @@ type Fault struct {
 	// Digest is that of the content, for FaultContent and FaultMarker, where
 	// the name tells it.
 	Digest digest.Digest
-	// Reference is the tag whose pin or import has promised the content. Zero:
-	// none has.
+	// Reference is the tag, or the digest, whose pin or import has promised the
+	// content; one of them, where there are several. Zero: no pin has. Bad
+	// content that an import has promised is told as such without it, and, once
+	// it is removed, again with the import as not here.
 	Reference registry.Reference
 	// Problem says what is wrong, on one line.
 	Problem string

@@ -140,8 +140,8 @@ func (v *verification) byDigest(dir string, file func(path string, d digest.Dige
 func (v *verification) content(path string, d digest.Digest) error {
 	f, info, err := openRegular(path)
 	if err == nil {
-		defer f.Close()
 		err = v.store.hash(v.ctx, f, d, info.Size())
+		f.Close() // Windows removes no file that is open
 	}
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist) && !isLink(path): // collected meanwhile

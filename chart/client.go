@@ -14,7 +14,8 @@ type ClientOptions struct {
 	Registry *registry.Client
 	// Cache keeps what was pulled and packed, for one identity: what it holds
 	// it gives to whoever reads through it, so clients of different users need
-	// a Store each, on one directory with a cache.Options.Partition each. nil: nothing is kept, and every pull downloads.
+	// a Store each, on one directory with a cache.Options.Partition each. nil:
+	// nothing is kept, and every pull downloads.
 	Cache *cache.Store
 	// Policy says when the cache asks the registry, in place of the Cache's own;
 	// see Client.WithPolicy for one call. nil: the Cache's own, which confirms

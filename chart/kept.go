@@ -110,8 +110,9 @@ func (p *Packed) check(ctx context.Context) error {
 	return sameMetadata(p.Metadata, m)
 }
 
-// Release ends the keeping of a chart under ref, after a Push say. From then
-// on the cache may forget it like any other content.
+// Release ends the keeping of a chart under ref by Keep, after a Push say. From
+// then on the cache may forget it like any other content. What was imported is
+// released by cache.Store.Release. Errors as for cache.Store.Unpin.
 func (c *Client) Release(ctx context.Context, ref registry.Reference) error {
 	return c.cache.Unpin(ctx, ref)
 }

@@ -49,8 +49,8 @@ meanwhile.`,
 // gcResult is what cache gc prints.
 type gcResult struct {
 	DryRun      bool        `json:"dryRun"`
-	Due         bool        `json:"due"`              // false: it was done within --every
-	Removed     []gcRemoval `json:"removed,omitzero"` // without --every
+	Due         bool        `json:"due"` // false: it was done within --every
+	Removed     []gcRemoval `json:"removed"`
 	Contents    int         `json:"contents"`
 	Bytes       int64       `json:"bytes"`
 	References  int         `json:"references"`
@@ -88,17 +88,15 @@ func (a *app) cacheGC(cmd *cobra.Command, o gcOptions) error {
 		MaxAge: time.Duration(o.unused), MaxSize: int64(o.maxSize), MinFree: int64(o.minFree),
 		Grace: max(time.Duration(o.grace), 1), // 0 would be the default
 	}
-	r := gcResult{DryRun: o.dryRun, Due: true}
-	if o.every == 0 {
-		r.Removed = []gcRemoval{}
-	}
+	r := gcResult{DryRun: o.dryRun, Due: true, Removed: []gcRemoval{}}
+	options := cache.CollectOptions{DryRun: o.dryRun, Removed: func(x cache.Removal) {
+		r.Removed = append(r.Removed, gcRemoval(x))
+	}}
 	var c cache.Collection
 	if o.every > 0 {
-		r.Due, c, err = store.CollectIfDue(cmd.Context(), limits, time.Duration(o.every))
+		r.Due, c, err = store.CollectIfDue(cmd.Context(), limits, time.Duration(o.every), options)
 	} else {
-		c, err = store.Collect(cmd.Context(), limits, cache.CollectOptions{DryRun: o.dryRun, Removed: func(x cache.Removal) {
-			r.Removed = append(r.Removed, gcRemoval(x))
-		}})
+		c, err = store.Collect(cmd.Context(), limits, options)
 	}
 	r.Contents, r.Bytes, r.References, r.Notes, r.Litter, r.LitterBytes = c.Removed, c.RemovedBytes, c.References, c.Notes, c.Litter, c.LitterBytes
 	r.Kept, r.KeptBytes, r.Rooted, r.RootedBytes, r.Busy, r.Excess = c.Kept, c.KeptBytes, c.Rooted, c.RootedBytes, c.Busy, c.Excess

@@ -156,6 +156,12 @@ func (w *TarWriter) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if w.base != nil { // Windows replaces no file that is open
+		if err := w.base.Close(); err != nil {
+			return err
+		}
+		w.base = nil
+	}
 	return w.out.Commit()
 }
 
