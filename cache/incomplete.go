@@ -69,10 +69,15 @@ func (e *IncompleteError) Error() string {
 	for i, m := range e.Missing {
 		all[i] = m.String()
 	}
-	if len(all) == 1 {
-		return fmt.Sprintf("%s: missing: %s", e.Op, all[0])
+	text := e.Op + ": missing"
+	if len(all) != 1 {
+		text = fmt.Sprintf("%s: %d are missing", e.Op, len(all))
 	}
-	return fmt.Sprintf("%s: %d are missing: %s", e.Op, len(all), strings.Join(all, "; "))
+	where, advice := "", ""
+	if e.offline { // nobody else was asked, and it may well be there
+		where, advice = " in the cache, which was asked offline", "; do the same once with the registry in reach"
+	}
+	return text + where + ": " + strings.Join(all, "; ") + advice
 }
 
 // Unwrap makes it match registry.ErrNotFound, and ErrNotCached offline.

@@ -79,6 +79,9 @@ func (c *Client) Kept(ctx context.Context, ref registry.Reference) (*Packed, err
 	if err == nil {
 		packed, err = c.openKept(ctx, src, root)
 	}
+	if packedHere && (err == errNoArchive || errors.Is(err, registry.ErrNotFound)) {
+		return nil, lostKept(ref)
+	}
 	if err == errNoArchive {
 		return nil, noneKept(ref)
 	}
@@ -99,6 +102,13 @@ var errNoArchive = errors.New("archive is not in the cache")
 func noneKept(ref registry.Reference) error {
 	return &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrNotFound,
 		Err: errors.New("no chart was packed under this reference"), Hint: "package its directory under it first, or push the directory"}
+}
+
+// lostKept is the error of what was packed here and never pushed: no registry
+// has it, and to fetch it from one would be in vain.
+func lostKept(ref registry.Reference) error {
+	return &registry.Error{Op: "open packed chart", Reference: ref, Kind: registry.ErrNotFound,
+		Err: errors.New("a part of it is lost from the cache, and no registry has it"), Hint: "package it again"}
 }
 
 // check holds the archive against the config.

@@ -48,7 +48,7 @@ type MissingPart struct {
 
 // Error names every part by its digest.
 func (e *NotCachedError) Error() string {
-	return fmt.Sprintf("read %s: not in the cache, which was asked offline: %s; pull it once with the registry in reach", e.Reference, e.lacks())
+	return fmt.Sprintf("read %s: not in the cache, which was asked offline: %s; do the same once with the registry in reach", e.Reference, e.lacks())
 }
 
 func (e *NotCachedError) lacks() string {

@@ -158,10 +158,11 @@ func checkHost(host string) string {
 }
 
 // String prints the reference as ParseReference reads it, without "oci://".
-// Tag and digest are both printed where both stand.
+// Tag and digest are both printed where both stand, and stand alone where there
+// is no repository. The zero Reference is empty.
 func (r Reference) String() string {
-	if r.IsZero() {
-		return ""
+	if r.Host == "" && r.Repository == "" { // what is in a layout, by its tag or digest
+		return strings.Trim(r.Tag+"@"+r.Digest.String(), "@")
 	}
 	var b strings.Builder
 	b.WriteString(r.Name())

@@ -109,6 +109,9 @@ func (a *app) exported(ctx context.Context, what []string, options *chart.Export
 			options.Directories = append(options.Directories, text)
 			continue
 		}
+		if looksLikePath(text) {
+			return nil, nil, missingError{fmt.Errorf("%s: no Chart.yaml is there; name a directory of a chart, or a reference", text)}
+		}
 		ref, err := a.parse(text)
 		if err != nil {
 			return nil, nil, err
@@ -144,11 +147,16 @@ func (a *app) exported(ctx context.Context, what []string, options *chart.Export
 // written in place, or, for false, leaves it; it may be called again.
 func openLayout(ctx context.Context, path string) (to cache.ExportTarget, commit func(ctx context.Context, done bool) error, err error) {
 	if !isTar(path) {
-		d, err := layout.Create(ctx, path)
-		if err != nil {
-			return nil, nil, err
+		if isPacked(path) {
+			return nil, nil, usagef("%s: a bundle is not compressed; write a .tar file, and compress that", path)
 		}
-		return d, func(context.Context, bool) error { return d.Close() }, nil
+		late := &lateDir{path: path}
+		if _, err := os.Lstat(path); err == nil { // what is no layout is refused before anything is fetched
+			if _, err := late.open(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
+		return late, func(context.Context, bool) error { return late.close() }, nil
 	}
 	w, err := layout.CreateTar(ctx, path)
 	if err != nil {

@@ -71,7 +71,7 @@ func (a *app) copyClassic(ctx context.Context, source, destination string, optio
 	if err != nil {
 		return err
 	}
-	repository, err := classic.Open(client, source, &classic.Options{Dir: a.classicDir(), MaxAge: a.maxAge, StaleIfError: a.staleIfError, Provenance: true, Logger: a.logger()})
+	repository, err := classic.Open(client, source, &classic.Options{Dir: a.classicDir(), MaxAge: a.policy().MaxAge, StaleIfError: a.policy().StaleIfError, Provenance: true, Logger: a.logger()})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (a *app) dependencyOptions(client *chart.Client) (options chart.DependencyO
 		return options, nil, err
 	}
 	set := classic.NewRepositories(client, aliases, &classic.Options{
-		Dir: a.classicDir(), MaxAge: a.maxAge, StaleIfError: a.staleIfError, Offline: a.offline, Provenance: a.verify.on, Logger: a.logger()})
+		Dir: a.classicDir(), MaxAge: a.policy().MaxAge, StaleIfError: a.policy().StaleIfError, Offline: a.offline, Provenance: a.verify.on, Logger: a.logger()})
 	options.Repositories = set.Open
 	return options, func() { set.Close() }, nil
 }

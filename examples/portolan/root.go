@@ -102,6 +102,10 @@ func (a *app) command() *cobra.Command {
 	flags.BoolVar(&a.debug, "debug", false, "print each request on standard error, without secrets")
 	a.hosts.register(flags)
 	a.files.register(flags)
+	for name, words := range map[string][]string{"output": {"json", "table"}, "moved": {"note", "refuse", "warn"}} {
+		// The error is that of a flag that does not exist.
+		_ = root.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
 	root.AddCommand(a.loginCommand(), a.logoutCommand(), a.packageCommand(), a.pushCommand(), a.pullCommand(),
 		a.resolveCommand(), a.versionsCommand(), a.showCommand(), a.cacheCommand(), a.copyCommand(),
 		a.dependencyCommand(), a.capabilitiesCommand())
