@@ -65,3 +65,32 @@ func TestBlobAndManifest(t *testing.T) {
 		t.Error(log)
 	}
 }
+
+// TestHeldTagMoves: what a tag names that has moved since it was imported is
+// not promised to anybody, and nothing of it is given to who does not know it.
+func TestHeldTagMoves(t *testing.T) {
+	owner, _ := newStore(t, "")
+	other := sightedOther(t, owner)
+	secret := newFake()
+	_, layer := secret.add("1.0.0", []byte("secret"))
+	keepAll(t, owner, secret)
+
+	l := carryLayout{fakeSource: newFake()}
+	desc, _ := l.add("1.0.0", []byte("theirs"))
+	l.list(desc, carryName, v1.String())
+	if _, err := other.Import(t.Context(), l, cache.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake()
+	moved := carryLayout{fakeSource: f}
+	f.tags["1.0.0"] = moved.put(ocispec.MediaTypeImageManifest, ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, Config: layer, Layers: []ocispec.Descriptor{layer}})
+	for _, policy := range []cache.Policy{{}, {Moved: cache.WarnMoved}} {
+		if _, _, err := other.Through(fullSource{f}, v1, policy).FetchManifest(t.Context(), "1.0.0"); err != nil {
+			t.Fatal(err)
+		}
+		faultsWant(t, other, cache.VerifyOptions{})
+		if has, err := other.Exists(t.Context(), layer); has || err != nil {
+			t.Errorf("the other partition has got the layer, %v", err)
+		}
+	}
+}
