@@ -218,17 +218,19 @@ func (im *importing) name(ctx context.Context) error {
 			return fmt.Errorf("%s was removed meanwhile: import it once more", desc.Digest)
 		}
 	}
-	for _, list := range im.lists {
-		if err := im.keepList(ctx, list); err != nil {
-			return fmt.Errorf("referrers of %s: %w", list.subject, err)
-		}
-	}
 	for _, root := range im.roots {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if root.Was, err = im.hold(root.Reference, root.Descriptor, ""); err != nil {
 			return err
+		}
+	}
+	// After their subjects, with which they are released: one that a kill left
+	// without would be held for ever.
+	for _, list := range im.lists {
+		if err := im.keepList(ctx, list); err != nil {
+			return fmt.Errorf("referrers of %s: %w", list.subject, err)
 		}
 	}
 	return im.dirs.sync()
