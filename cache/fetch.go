@@ -19,9 +19,9 @@ import (
 // Fetch returns, and is a [*Content]. What is not comes from the source while
 // it is read, is verified by the last byte, and is kept if it was read to the
 // end. The caller closes it, and reads on without a pause: others who want the
-// same content wait for what is read here, for as long as that moves and, where
-// it stands still, for Options.Patience. Who cannot keep up takes Open. The
-// reader is not for concurrent use.
+// same content wait for what is read here, and no longer than Options.Patience
+// says where it hardly moves. Who cannot keep up takes Open. The reader is not
+// for concurrent use.
 //
 // The error, also of reading, is the source's; it matches
 // registry.ErrDigestMismatch when the bytes are wrong, and offline

@@ -107,7 +107,7 @@ type landing struct {
 func (f *flight) follow(ctx context.Context, patience time.Duration, at func(done int64)) landing {
 	tick := time.NewTicker(min(followEvery, patience))
 	defer tick.Stop()
-	last, since := int64(0), time.Now()
+	grows := newGrowth(f.key.size)
 	for {
 		select {
 		case <-f.ended:
@@ -121,11 +121,11 @@ func (f *flight) follow(ctx context.Context, patience time.Duration, at func(don
 		case <-ctx.Done():
 			f.leave()
 			return landing{err: ctx.Err()}
-		case now := <-tick.C:
-			if n := f.moved.Load(); n != last {
-				last, since = n, now
+		case <-tick.C:
+			if n := f.moved.Load(); grows.to(n) {
 				at(n)
-			} else if now.Sub(since) >= patience {
+			}
+			if grows.still(patience) {
 				f.leave()
 				return landing{stalled: true}
 			}
@@ -135,6 +135,44 @@ func (f *flight) follow(ctx context.Context, patience time.Duration, at func(don
 
 // followEvery is how often those who follow look how far it is.
 const followEvery = 50 * time.Millisecond
+
+// growth tells a download that goes on from one that does not: too little comes,
+// or more than there is, or it comes anew for ever.
+type growth struct {
+	size  int64 // of the content
+	last  int64
+	mark  int64 // how much had come at that time
+	since time.Time
+	all   int64 // that has come, all beginnings together
+}
+
+const (
+	// minGrowth is what has to come for the wait to begin anew: who reads a few
+	// bytes now and then holds nobody up.
+	minGrowth = 64 << 10
+	// maxHolders is how often content may come from its beginning for those who
+	// watch, since a holder was killed, or given wrong bytes.
+	maxHolders = 16
+)
+
+func newGrowth(size int64) growth { return growth{size: size, since: time.Now()} }
+
+// to notes how much has come, and tells whether that is another amount.
+func (g *growth) to(n int64) bool {
+	if n == g.last || n > g.size {
+		return false
+	}
+	g.all += max(0, n-g.last)
+	g.mark = min(g.mark, n)
+	g.last = n
+	if (n-g.mark >= minGrowth || n == g.size) && g.all/maxHolders <= g.size {
+		g.mark, g.since = n, time.Now()
+	}
+	return true
+}
+
+// still tells whether too little has come for that long.
+func (g *growth) still(patience time.Duration) bool { return time.Since(g.since) >= patience }
 
 // sharedFile is closed when all its owners have closed their shares.
 type sharedFile struct {

@@ -205,6 +205,47 @@ func TestDownloadStandsStill(t *testing.T) {
 	}
 }
 
+// Who reads a few bytes now and then holds nobody up.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	f, desc, data := downloads(3<<20, nil)
+	dir := filepath.Join(t.TempDir(), "cache")
+	var stores []*cache.Store
+	for range 2 {
+		s, err := cache.Open(dir, &cache.Options{Patience: 400 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, s)
+	}
+	body, err := stores[0].Through(f, team, cache.Policy{}).Fetch(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	done := make(chan struct{})
+	reading.Go(func() {
+		defer body.Close()
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+				body.Read(make([]byte, 16))
+			}
+		}
+	})
+	defer reading.Wait()
+	defer close(done)
+	for i, s := range stores {
+		start := time.Now()
+		got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
+		if took := time.Since(start); err != nil || !bytes.Equal(got, data) || took > 20*time.Second {
+			t.Errorf("store %d: %d bytes after %s, %v", i, len(got), took, err)
+		}
+	}
+}
+
 // When nothing comes for anybody, everyone asks for himself in the end.
 func TestNothingComesForAnybody(t *testing.T) {
 	t.Parallel()

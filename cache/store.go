@@ -25,8 +25,9 @@ type Options struct {
 	// Store.Policy. The zero Policy confirms every tag.
 	Policy Policy
 	// Patience is how long a download of another goroutine or process may stand
-	// still before one that waits for it fetches the content itself: at least
-	// some 20 ms. Zero, and less: DefaultPatience.
+	// still, or bring less than 64 KiB in half that time, before one that waits
+	// for it fetches the content itself: at least some 20 ms. Zero, and less:
+	// DefaultPatience.
 	Patience time.Duration
 	// Logger hears of files that were bad, and of what could not be written,
 	// once per cause. Nil: silent.

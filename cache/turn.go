@@ -20,10 +20,11 @@ import (
 // through one partition. Whoever finds that it is not here asks for the turn to
 // fetch it: a flight in this process, and for the one who leads it a claim among
 // the processes. The others watch the file of the download grow. It stops
-// growing when its holder hangs, or has to wait for a registry: then the next
-// level has a turn of its own, and after the last one everyone fetches for
-// himself. So nobody waits in vain for longer than the levels together, and a
-// file system without locks costs downloads and nothing else.
+// growing when its holder hangs, or has to wait for a registry, or for a slow
+// reader: then the next level has a turn of its own, and after the last one
+// everyone fetches for himself. So nobody waits in vain for longer than the
+// levels together, and a file system without locks costs downloads and nothing
+// else.
 const levels = 2
 
 // DefaultPatience is how long a download of somebody else may stand still before
@@ -33,11 +34,6 @@ const DefaultPatience = 10 * time.Second
 // claimEvery is how often a claim that another process has is asked for again,
 // at some 20 µs.
 const claimEvery = 10 * time.Millisecond
-
-// maxHolders is how often content may come from its beginning for those who
-// watch, since a holder was killed, or given wrong bytes. A file that grows
-// beyond that, or beyond the content, is no download.
-const maxHolders = 16
 
 // turn is the right and the duty to fetch content that others wait for. Its end
 // must be told.
@@ -113,8 +109,7 @@ func (s *Source) lead(ctx context.Context, f *flight, desc ocispec.Descriptor, p
 		}
 	}()
 	name := s.store.turnName(f.key)
-	var last, grown int64
-	since := time.Now()
+	grows := newGrowth(desc.Size)
 	for {
 		claim, claimErr := s.store.claim(name)
 		if claimErr != nil {
@@ -130,17 +125,11 @@ func (s *Source) lead(ctx context.Context, f *flight, desc ocispec.Descriptor, p
 		if claim != nil {
 			return nil, &turn{f, claim, name}, nil
 		}
-		if info, err := os.Stat(s.store.path("ingest", name)); err == nil && info.Size() != last {
-			grown += max(0, info.Size()-last)
-			more := info.Size() > last && info.Size() <= desc.Size && grown/maxHolders <= desc.Size
-			last = info.Size()
-			if more {
-				since = time.Now()
-				f.moved.Store(last)
-				at(last)
-			}
+		if info, err := os.Stat(s.store.path("ingest", name)); err == nil && grows.to(info.Size()) {
+			f.moved.Store(grows.last)
+			at(grows.last)
 		}
-		if time.Since(since) >= patience {
+		if grows.still(patience) {
 			return nil, nil, nil
 		}
 		select {
