@@ -33,6 +33,12 @@ func TestFaultsChild(t *testing.T) {
 		t.Skip("runs as a process of another test")
 	}
 	runtime.GOMAXPROCS(1) // so that the calls come in much the same order
+	if from := os.Getenv(durableLayoutEnv); from != "" {
+		if err := durableChild(t, dir, from); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	s, _ := newStore(t, dir)
 	if err := newFaultsSource(t).use(t.Context(), s); err != nil {
 		t.Fatal(err)
