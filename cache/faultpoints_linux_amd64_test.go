@@ -113,6 +113,7 @@ func TestKilledAtEachCall(t *testing.T) {
 	t.Parallel()
 	for name, state := range faultsStates(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			calls := faultsCounted(t, state())
 			killed := 0
 			for n := 1; n <= len(calls); n++ {
@@ -148,6 +149,7 @@ func TestEachCallFails(t *testing.T) {
 	t.Parallel()
 	for name, state := range faultsStates(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			calls := faultsCounted(t, state())
 			every := 1
 			if *faultCalls > 0 {
