@@ -2,15 +2,18 @@ package cache_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/cache"
+	"github.com/portolan-oci/portolan/internal/lockfile"
 	"github.com/portolan-oci/portolan/registry/layout"
 )
 
@@ -25,9 +28,9 @@ func (r removing) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCl
 	return r.ImportSource.Fetch(ctx, desc)
 }
 
-// An import takes long enough for what came first to be collected before the
-// last has come: it names nothing then, and says so.
-func TestImportRemovedMeanwhile(t *testing.T) {
+// removedLayout is a layout with one chart.
+func removedLayout(t *testing.T) *layout.Tar {
+	t.Helper()
 	f := newFaultsSource(t)
 	from, _ := newStore(t, "")
 	path := filepath.Join(t.TempDir(), "layout.tar")
@@ -46,7 +49,38 @@ func TestImportRemovedMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// Between its last look and its names, an import lets nobody remove anything.
+func TestImportWaitsForRemovals(t *testing.T) {
+	l := removedLayout(t)
+	s, _ := newStore(t, "")
+	locks := filepath.Join(s.Dir(), "locks")
+	if err := os.MkdirAll(locks, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	claim, err := lockfile.TryClaim(filepath.Join(locks, "remove"))
+	if err != nil || claim == nil {
+		t.Skipf("the file system has no locks: %v", err)
+	}
+	defer claim.Release()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := s.Import(ctx, l, cache.ImportOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	claim.Release()
+	if _, err := s.Import(t.Context(), l, cache.ImportOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// An import takes long enough for what came first to be collected before the
+// last has come: it names nothing then, and says so.
+func TestImportRemovedMeanwhile(t *testing.T) {
+	l := removedLayout(t)
 	s, _ := newStore(t, "")
 	removed := ""
 	src := removing{l, func(ocispec.Descriptor) {
@@ -57,7 +91,7 @@ func TestImportRemovedMeanwhile(t *testing.T) {
 			}
 		}
 	}}
-	_, err = s.Import(t.Context(), src, cache.ImportOptions{})
+	_, err := s.Import(t.Context(), src, cache.ImportOptions{})
 	if removed == "" || err == nil || !strings.Contains(err.Error(), filepath.Base(removed)) {
 		t.Errorf("%q was removed, and the error is %v", removed, err)
 	}
