@@ -33,6 +33,12 @@ func TestFaultsChild(t *testing.T) {
 		t.Skip("runs as a process of another test")
 	}
 	runtime.GOMAXPROCS(1) // so that the calls come in much the same order
+	if from := os.Getenv(durableLayoutEnv); from != "" {
+		if err := durableChild(t, dir, from); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	s, _ := newStore(t, dir)
 	if err := newFaultsSource(t).use(t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -107,6 +113,7 @@ func TestKilledAtEachCall(t *testing.T) {
 	t.Parallel()
 	for name, state := range faultsStates(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			calls := faultsCounted(t, state())
 			killed := 0
 			for n := 1; n <= len(calls); n++ {
@@ -142,6 +149,7 @@ func TestEachCallFails(t *testing.T) {
 	t.Parallel()
 	for name, state := range faultsStates(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			calls := faultsCounted(t, state())
 			every := 1
 			if *faultCalls > 0 {

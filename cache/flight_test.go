@@ -160,7 +160,7 @@ func TestDownloadGivenUp(t *testing.T) {
 // it in this process or in another, and the others share the next one.
 func TestDownloadStandsStill(t *testing.T) {
 	t.Parallel()
-	const patience = 3 * time.Second
+	const patience = 2 * time.Second
 	hanging := make(chan struct{})
 	var hung sync.WaitGroup
 	defer hung.Wait()
@@ -170,7 +170,7 @@ func TestDownloadStandsStill(t *testing.T) {
 		if first.CompareAndSwap(false, true) {
 			return io.MultiReader(bytes.NewReader(b[:1000]), onRead{bytes.NewReader(nil), func() { <-hanging }})
 		}
-		return slowly{bytes.NewReader(b), 250 * time.Millisecond, 64 << 10} // longer than the patience, and moving
+		return slowly{bytes.NewReader(b), 150 * time.Millisecond, 64 << 10} // longer than the patience, and moving
 	})
 	dir := filepath.Join(t.TempDir(), "cache")
 	open := func() *cache.Store {
