@@ -55,6 +55,7 @@ func gcOutdate(dir string) {
 // Pulls and pins are right while collections remove all that they may, in this
 // process and in others that are killed at any point. What is pinned is there.
 func TestCollectCrowd(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "cache")
 	f, layers := harbour()
 	s, log := newStore(t, dir)

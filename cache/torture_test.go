@@ -39,6 +39,7 @@ func TestTorture(t *testing.T) { torture(t, *tortureKills, false) }
 func TestTortureSpoiled(t *testing.T) { torture(t, *tortureKills/5, true) }
 
 func torture(t *testing.T, kills int, spoiled bool) {
+	t.Parallel()
 	seed := *tortureSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
