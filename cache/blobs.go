@@ -36,7 +36,11 @@ func (s *Store) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, er
 		f.Close()
 		return nil, fmt.Errorf("cache: %w", &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: info.Size()})
 	}
-	return newContent(f, desc, FromCache), nil
+	file, err := s.unshared(ctx, f, desc)
+	if err != nil {
+		return nil, err
+	}
+	return newContent(file, desc, FromCache), nil
 }
 
 // Fetch is Open in the form of [registry.Source].

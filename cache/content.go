@@ -9,7 +9,8 @@ import (
 )
 
 // Content is verified content in an open file. Removing or replacing the file
-// in the cache does not touch it. The caller closes it.
+// in the cache does not touch it, and nobody but its user, or the system's
+// administrator, can change it. The caller closes it.
 //
 // ReadAt may be called concurrently; Read and Seek share one position.
 type Content struct {

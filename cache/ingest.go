@@ -45,6 +45,9 @@ func (s *Store) Put(ctx context.Context, desc ocispec.Descriptor, content io.Rea
 	return nil
 }
 
+// contentMode is that of content, less the umask: it is written once, by us.
+const contentMode = 0o644
+
 // ingest is a file of content on its way in. It vanishes unless kept.
 type ingest struct {
 	*os.File
@@ -64,7 +67,7 @@ func (s *Store) newIngest(name string) (*ingest, error) {
 	}
 	in := &ingest{store: s}
 	err := s.withParent(path, func() (err error) {
-		in.File, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		in.File, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, contentMode)
 		return err
 	})
 	if name != "" && errors.Is(err, fs.ErrExist) {

@@ -23,7 +23,12 @@ func (s *Store) OpenDigest(ctx context.Context, d digest.Digest) (*Content, erro
 	if err != nil {
 		return nil, err
 	}
-	return newContent(f, ocispec.Descriptor{Digest: d, Size: info.Size()}, FromCache), nil
+	desc := ocispec.Descriptor{Digest: d, Size: info.Size()}
+	file, err := s.unshared(ctx, f, desc)
+	if err != nil {
+		return nil, err
+	}
+	return newContent(file, desc, FromCache), nil
 }
 
 // Take reads content of unknown size to its end and opens it: as a file of the
