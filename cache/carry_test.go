@@ -241,14 +241,14 @@ func TestCarryPolicy(t *testing.T) {
 	}
 	other := v1
 	other.Digest = newer.Digest // which was not imported
-	if err := there.Release(t.Context(), other); err != nil {
+	if _, err := there.Release(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	if held := carryHeld(t, there); !slices.Equal(held, []string{v1.String()}) {
 		t.Errorf("held after the release of another digest: %q", held)
 	}
 	other.Digest = in.Roots[0].Descriptor.Digest
-	if err := there.Release(t.Context(), other); err != nil {
+	if _, err := there.Release(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	if held := carryHeld(t, there); len(held) != 0 {
@@ -418,14 +418,14 @@ func TestCarryKept(t *testing.T) {
 		ref  registry.Reference
 		left int
 	}{{team.WithTag("1"), 4}, {v1, 1}, {team.WithDigest(second.Digest), 0}, {team.WithTag("none"), 0}} {
-		if err := there.Release(t.Context(), step.ref); err != nil {
+		if _, err := there.Release(t.Context(), step.ref); err != nil {
 			t.Fatal(err)
 		}
 		if left := collect(); left != step.left {
 			t.Errorf("after the release of %s %d are left, want %d", step.ref, left, step.left)
 		}
 	}
-	if err := there.Release(t.Context(), team); !errors.Is(err, registry.ErrInvalidReference) {
+	if _, err := there.Release(t.Context(), team); !errors.Is(err, registry.ErrInvalidReference) {
 		t.Errorf("release of a repository: %v", err)
 	}
 }

@@ -28,7 +28,9 @@ type referring struct {
 // keep such lists is no news that something is missing.
 func (r *referring) take(ctx context.Context, subject ocispec.Descriptor, depth int) error {
 	if depth > maxNesting {
-		return fmt.Errorf("%s: %s: %w of %d referrers of each other", r.ref, subject.Digest, limit.ErrExceeded, maxNesting)
+		// Whoever may push can refer to anything: that is no reason to carry nothing.
+		r.leave("referrers of referrers are left out, too deep down", subject.Digest)
+		return nil
 	}
 	var list []ocispec.Descriptor
 	for desc, err := range registry.Referrers(ctx, r.src, subject, "") {
@@ -60,6 +62,12 @@ func (r *referring) take(ctx context.Context, subject ocispec.Descriptor, depth 
 	return nil
 }
 
+// leave notes that not all referrers come along.
+func (r *referring) leave(message string, d digest.Digest) {
+	r.listed = false
+	r.store.log.Warn(message, "reference", r.ref, "digest", d)
+}
+
 // one adds a referrer with all that it names. What does not say itself that it
 // refers to the subject is left: the list is anybody's word.
 func (r *referring) one(ctx context.Context, subject, desc ocispec.Descriptor) (ok bool, err error) {
@@ -68,6 +76,10 @@ func (r *referring) one(ctx context.Context, subject, desc ocispec.Descriptor) (
 	}
 	r.taken[desc.Digest] = true
 	data, err := r.src.bring(ctx, desc)
+	if errors.Is(err, registry.ErrNotFound) && !r.src.policy.Offline {
+		r.leave("referrer is left out, which the registry lists and does not have", desc.Digest)
+		return false, nil
+	}
 	if errors.Is(err, registry.ErrNotFound) {
 		r.missing = append(r.missing, Missing{Reference: r.ref, Digest: desc.Digest, What: MissingManifest, Hint: "it refers to " + subject.Digest.String()})
 		return false, nil

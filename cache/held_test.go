@@ -68,8 +68,10 @@ func TestHeld(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) || !s.has(desc) {
 		t.Errorf("the newer one: %v; what is held is here: %t", err, s.has(desc))
 	}
-	if err := s.Release(t.Context(), chartRef); err != nil {
-		t.Fatal(err)
+	for _, want := range []bool{true, false} {
+		if released, err := s.Release(t.Context(), chartRef); err != nil || released != want {
+			t.Errorf("released: %t, %v", released, err)
+		}
 	}
 	collect()
 	if s.has(desc) {

@@ -63,15 +63,22 @@ type IncompleteError struct {
 	offline bool
 }
 
-// Error names all of it on one line.
+// maxNamed bounds what the text of an error names: a bundle of a hostile hand
+// may lack as much as it likes.
+const maxNamed = 1000
+
+// Error names all of it on one line, or the first 1000 and how many more.
 func (e *IncompleteError) Error() string {
-	all := make([]string, len(e.Missing))
-	for i, m := range e.Missing {
-		all[i] = m.String()
+	all := make([]string, min(len(e.Missing), maxNamed))
+	for i := range all {
+		all[i] = e.Missing[i].String()
+	}
+	if more := len(e.Missing) - len(all); more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
 	}
 	text := e.Op + ": missing"
-	if len(all) != 1 {
-		text = fmt.Sprintf("%s: %d are missing", e.Op, len(all))
+	if len(e.Missing) != 1 {
+		text = fmt.Sprintf("%s: %d are missing", e.Op, len(e.Missing))
 	}
 	where, advice := "", ""
 	if e.offline { // nobody else was asked, and it may well be there

@@ -89,8 +89,8 @@ type TagMoved struct {
 
 // Error names both digests and what to do.
 func (m *TagMoved) Error() string {
-	return fmt.Sprintf("%s names %s, and named %s until %s at least: to take it, pull it by its digest",
-		m.Reference, m.New, m.Old, m.Confirmed.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("tag %s names %s now, and named %s until %s at least: to take it, pull it by its digest, or under another policy",
+		m.Reference.Tag, m.New, m.Old, m.Confirmed.UTC().Format(time.RFC3339))
 }
 
 // Unwrap makes it match registry.ErrTagMoved.

@@ -13,28 +13,28 @@ import (
 // names stays known. A ref with a digest alone releases what was imported so;
 // beside a tag, the digest must be that of what was imported.
 //
-// Without such a reference there is nothing to do and no error; else the error
-// is that of the directory or of ctx, or matches registry.ErrInvalidReference
-// for a ref with neither tag nor digest.
-func (s *Store) Release(ctx context.Context, ref registry.Reference) error {
+// It tells whether anything was held. The error is that of the directory or of
+// ctx, or matches registry.ErrInvalidReference for a ref with neither tag nor
+// digest.
+func (s *Store) Release(ctx context.Context, ref registry.Reference) (released bool, err error) {
 	want := ref.Digest
 	if ref.Tag != "" {
 		ref = ref.WithTag(ref.Tag)
 	}
 	if ref.Digest == "" && !registry.ValidTag(ref.Tag) {
-		return &registry.ReferenceError{Reference: ref.String(), Problem: "neither a tag nor a digest to release"}
+		return false, &registry.ReferenceError{Reference: ref.String(), Problem: "neither a tag nor a digest to release"}
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	r, ok := s.heldAt(ref)
 	if !ok || want != "" && want != r.Digest {
-		return nil
+		return false, nil
 	}
 	if err := s.release(ctx, r, 0); err != nil {
-		return fmt.Errorf("release %s: %w", ref, err)
+		return false, fmt.Errorf("release %s: %w", ref, err)
 	}
-	return nil
+	return true, nil
 }
 
 // release releases what a record holds, and the referrers of its manifest unless

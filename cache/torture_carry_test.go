@@ -88,7 +88,8 @@ func (w *tortureWorker) load(ctx context.Context) error {
 			if err := w.journal().note("unheld", p.partition, p.tag); err != nil {
 				return err
 			}
-			return w.store.Release(ctx, w.imported().WithTag(p.tag))
+			_, err := w.store.Release(ctx, w.imported().WithTag(p.tag))
+			return err
 		}
 	}
 	from, err := layout.OpenTar(filepath.Join(w.Scratch, fmt.Sprintf("stock-%d.tar", w.lots.IntN(tortureTars))))

@@ -15,7 +15,7 @@ import (
 //
 //	go test ./cache -run '^TestTorture' -v -count=1 -timeout 60m -torture 500 [-torture-seed N] [-artifacts]
 var (
-	tortureKills = flag.Int("torture", 25, "how many processes TestTorture kills")
+	tortureKills = flag.Int("torture", max(25/sparse, 5), "how many processes TestTorture kills")
 	tortureSeed  = flag.Uint64("torture-seed", 0, "what TestTorture draws its lots from; 0: the time")
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -89,18 +90,30 @@ func (a *app) cacheReleaseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			released := []registry.Reference{}
+			released, missing := []registry.Reference{}, []string{}
 			for _, text := range args {
 				ref, err := a.parse(text)
 				if err != nil {
 					return err
 				}
-				if err := store.Release(cmd.Context(), ref); err != nil {
+				was, err := store.Release(cmd.Context(), ref)
+				if err != nil {
 					return err
+				}
+				if !was {
+					missing = append(missing, ref.String())
+					continue
 				}
 				released = append(released, ref)
 			}
-			return a.print(released, func(*tabwriter.Writer) {})
+			if err := a.print(released, func(w *tabwriter.Writer) {
+				for _, ref := range released {
+					fmt.Fprintln(w, ref)
+				}
+			}); err != nil || len(missing) == 0 {
+				return err
+			}
+			return fmt.Errorf("%w: nothing was imported as %s", registry.ErrNotFound, strings.Join(missing, ", "))
 		},
 	}
 }
