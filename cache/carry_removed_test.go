@@ -63,7 +63,7 @@ func TestImportWaitsForRemovals(t *testing.T) {
 	}
 	claim, err := lockfile.TryClaim(filepath.Join(locks, "remove"))
 	if err != nil || claim == nil {
-		t.Skipf("the file system has no locks: %v", err)
+		t.Fatal(claim, err)
 	}
 	defer claim.Release()
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)

@@ -104,7 +104,7 @@ func TestClockSetBack(t *testing.T) {
 	layer := move(91)
 	synctest.Test(t, func(t *testing.T) {
 		if year := time.Now().Year(); year > 2001 {
-			t.Skipf("the clock was not set back: %d", year)
+			t.Fatalf("the clock was not set back: %d", year)
 		}
 		ctx := context.Background()
 		if res := mustPull(t, s.Through(f, team, trusting), "1.0.0", layer); res.Origin != cache.FromNetwork || res.Confirmed.Year() != 2000 {

@@ -29,7 +29,7 @@ func TestHugeFile(t *testing.T) {
 	defer cancel()
 	for _, desc := range []ocispec.Descriptor{manifest, layer} {
 		if err := os.Truncate(blobPath(s, desc), huge); err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 	}
 	if desc, err := src.Resolve(ctx, manifest.Digest.String()); err != nil || desc.Digest != manifest.Digest {
