@@ -317,6 +317,7 @@ func FuzzImport(f *testing.F) {
 	seed(named(index, carryTag, v1.String()), one)
 	seed(named(one, carryTag, "latest"), named(index, carryTag, registry.ReferrersTag(one.Digest)))
 	seed(signed)
+	seed(one)
 	f.Fuzz(func(t *testing.T, list []byte, into string) {
 		var entries []ocispec.Descriptor
 		if json.Unmarshal(list, &entries) != nil {

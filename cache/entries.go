@@ -86,9 +86,13 @@ func (s *Store) eachEntry(ctx context.Context, fn func(Entry) error) error {
 		return err
 	}
 	err = s.eachRepository(ctx, s.part("held"), s.heldPath, func(r record) error {
-		_, known := s.recordAt(s.refPath(r.Reference), r.Reference)
-		if r.Reference.Tag == "" || known {
-			return nil
+		if r.Subject != "" {
+			return nil // it came along with what it refers to
+		}
+		if r.Reference.Tag != "" {
+			if _, known := s.recordAt(s.refPath(r.Reference), r.Reference); known {
+				return nil
+			}
 		}
 		return fn(Entry{Reference: r.Reference, Descriptor: r.descriptor(), Held: true, Fetched: r.Fetched})
 	})
