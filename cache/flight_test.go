@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -160,122 +161,128 @@ func TestDownloadGivenUp(t *testing.T) {
 // it in this process or in another, and the others share the next one.
 func TestDownloadStandsStill(t *testing.T) {
 	t.Parallel()
-	const patience = 2 * time.Second
-	hanging := make(chan struct{})
-	var hung sync.WaitGroup
-	defer hung.Wait()
-	defer close(hanging)
-	var first atomic.Bool
-	f, desc, data := downloads(1<<20, func(b []byte) io.Reader {
-		if first.CompareAndSwap(false, true) {
-			return io.MultiReader(bytes.NewReader(b[:1000]), onRead{bytes.NewReader(nil), func() { <-hanging }})
-		}
-		return slowly{bytes.NewReader(b), 150 * time.Millisecond, 64 << 10} // longer than the patience, and moving
-	})
-	dir := filepath.Join(t.TempDir(), "cache")
-	open := func() *cache.Store {
-		s, err := cache.Open(dir, &cache.Options{Patience: patience})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	one, other := open(), open()
-	hung.Go(func() { openWhole(t.Context(), one.Through(f, team, cache.Policy{}), desc) })
-	for !first.Load() {
-		time.Sleep(time.Millisecond)
-	}
-	var wait sync.WaitGroup
-	start := time.Now()
-	for i := range 16 {
-		wait.Go(func() {
-			s := []*cache.Store{one, other}[i%2]
-			got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
-			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d bytes, %v", len(got), err)
+	synctest.Test(t, func(t *testing.T) { // on a busy disk a write may take longer than the patience
+		const patience = 2 * time.Second
+		hanging := make(chan struct{})
+		var hung sync.WaitGroup
+		defer hung.Wait()
+		defer close(hanging)
+		var first atomic.Bool
+		f, desc, data := downloads(1<<20, func(b []byte) io.Reader {
+			if first.CompareAndSwap(false, true) {
+				return io.MultiReader(bytes.NewReader(b[:1000]), onRead{bytes.NewReader(nil), func() { <-hanging }})
 			}
+			return slowly{bytes.NewReader(b), 150 * time.Millisecond, 64 << 10} // longer than the patience, and moving
 		})
-	}
-	wait.Wait()
-	if took := time.Since(start); took > 5*patience {
-		t.Errorf("took %s", took)
-	}
-	if got := f.spent(); got != "Fetch Fetch" {
-		t.Errorf("asked the source for %q", got)
-	}
+		dir := filepath.Join(t.TempDir(), "cache")
+		open := func() *cache.Store {
+			s, err := cache.Open(dir, &cache.Options{Patience: patience})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		one, other := open(), open()
+		hung.Go(func() { openWhole(t.Context(), one.Through(f, team, cache.Policy{}), desc) })
+		for !first.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		var wait sync.WaitGroup
+		start := time.Now()
+		for i := range 16 {
+			wait.Go(func() {
+				s := []*cache.Store{one, other}[i%2]
+				got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
+				if err != nil || !bytes.Equal(got, data) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+			})
+		}
+		wait.Wait()
+		if took := time.Since(start); took > 2*patience {
+			t.Errorf("took %s", took)
+		}
+		if got := f.spent(); got != "Fetch Fetch" {
+			t.Errorf("asked the source for %q", got)
+		}
+	})
 }
 
 // Who reads a few bytes now and then holds nobody up.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	f, desc, data := downloads(3<<20, nil)
-	dir := filepath.Join(t.TempDir(), "cache")
-	var stores []*cache.Store
-	for range 2 {
-		s, err := cache.Open(dir, &cache.Options{Patience: 400 * time.Millisecond})
+	synctest.Test(t, func(t *testing.T) { // on a busy disk a write may take longer than the patience
+		f, desc, data := downloads(3<<20, nil)
+		dir := filepath.Join(t.TempDir(), "cache")
+		var stores []*cache.Store
+		for range 2 {
+			s, err := cache.Open(dir, &cache.Options{Patience: 400 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stores = append(stores, s)
+		}
+		body, err := stores[0].Through(f, team, cache.Policy{}).Fetch(t.Context(), desc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stores = append(stores, s)
-	}
-	body, err := stores[0].Through(f, team, cache.Policy{}).Fetch(t.Context(), desc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var reading sync.WaitGroup
-	done := make(chan struct{})
-	reading.Go(func() {
-		defer body.Close()
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(10 * time.Millisecond):
-				body.Read(make([]byte, 16))
+		var reading sync.WaitGroup
+		done := make(chan struct{})
+		reading.Go(func() {
+			defer body.Close()
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(10 * time.Millisecond):
+					body.Read(make([]byte, 16))
+				}
+			}
+		})
+		defer reading.Wait()
+		defer close(done)
+		for i, s := range stores {
+			start := time.Now()
+			got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
+			if took := time.Since(start); err != nil || !bytes.Equal(got, data) || took > 20*time.Second {
+				t.Errorf("store %d: %d bytes after %s, %v", i, len(got), took, err)
 			}
 		}
 	})
-	defer reading.Wait()
-	defer close(done)
-	for i, s := range stores {
-		start := time.Now()
-		got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
-		if took := time.Since(start); err != nil || !bytes.Equal(got, data) || took > 20*time.Second {
-			t.Errorf("store %d: %d bytes after %s, %v", i, len(got), took, err)
-		}
-	}
 }
 
 // When nothing comes for anybody, everyone asks for himself in the end.
 func TestNothingComesForAnybody(t *testing.T) {
 	t.Parallel()
-	const patience = 200 * time.Millisecond
-	hanging := make(chan struct{})
-	var asked atomic.Int64
-	f, desc, data := downloads(1000, func(b []byte) io.Reader {
-		if asked.Add(1) <= 2 { // one for each level
-			return onRead{bytes.NewReader(b), func() { <-hanging }}
-		}
-		return bytes.NewReader(b)
-	})
-	s, err := cache.Open(t.TempDir(), &cache.Options{Patience: patience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wait sync.WaitGroup
-	var right atomic.Int64
-	for range 8 {
-		wait.Go(func() {
-			got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
-			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d bytes, %v", len(got), err)
+	synctest.Test(t, func(t *testing.T) { // on a busy disk a write may take longer than the patience
+		const patience = 200 * time.Millisecond
+		hanging := make(chan struct{})
+		var asked atomic.Int64
+		f, desc, data := downloads(1000, func(b []byte) io.Reader {
+			if asked.Add(1) <= 2 { // one for each level
+				return onRead{bytes.NewReader(b), func() { <-hanging }}
 			}
-			if right.Add(1) == 6 {
-				close(hanging)
-			}
+			return bytes.NewReader(b)
 		})
-	}
-	wait.Wait()
+		s, err := cache.Open(t.TempDir(), &cache.Options{Patience: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		var right atomic.Int64
+		for range 8 {
+			wait.Go(func() {
+				got, _, err := openWhole(t.Context(), s.Through(f, team, cache.Policy{}), desc)
+				if err != nil || !bytes.Equal(got, data) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				if right.Add(1) == 6 {
+					close(hanging)
+				}
+			})
+		}
+		wait.Wait()
+	})
 }
 
 // The least patience there is, is one.
