@@ -103,25 +103,60 @@ func (s *Store) peekBlob(ctx context.Context, d digest.Digest, most int64) (*os.
 	} else if err == nil {
 		err = s.hash(ctx, f, d, info.Size())
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return f, info, nil
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, limit.ErrExceeded):
-		err = missing(d)
-	case errors.Is(err, verify.ErrMismatch), errors.Is(err, errIrregular):
-		s.log.Warn("bad file in the cache removed", "digest", d, "error", err)
-		defer s.removeSame(s.blobPath(d), info)
-		err = missing(d)
-	default:
-		s.trouble(cannotRead, err)
-		err = missing(d)
 	}
 	if f != nil {
 		f.Close()
 	}
-	return nil, nil, err
+	return nil, nil, s.notHere(ctx, d, info, err)
+}
+
+// readBlob is peekBlob into memory, in one reading: what was hashed is what is
+// returned, whoever writes to the file.
+func (s *Store) readBlob(ctx context.Context, d digest.Digest, most int64) (data []byte, info fs.FileInfo, err error) {
+	if _, ok := s.knows(d); !ok {
+		return nil, nil, missing(d)
+	}
+	f, info, err := openRegular(s.blobPath(d))
+	if f != nil {
+		defer f.Close()
+	}
+	if err == nil && info.Size() > most {
+		err = limit.ErrExceeded
+	} else if err == nil {
+		data = make([]byte, info.Size())
+		n, readErr := io.ReadFull(f, data)
+		if err = readErr; err == io.EOF || err == io.ErrUnexpectedEOF {
+			err = nil // it became shorter, which the hash tells
+		}
+		if err == nil {
+			err = verify.Bytes(data[:n], ocispec.Descriptor{Digest: d, Size: info.Size()})
+		}
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, nil, s.notHere(ctx, d, info, err)
+	}
+	return data, info, nil
+}
+
+// notHere is what a reader is told of a file that could not be opened, or is not
+// what its name says. Such a one is removed: the caller has closed it.
+func (s *Store) notHere(ctx context.Context, d digest.Digest, info fs.FileInfo, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, limit.ErrExceeded):
+	case errors.Is(err, verify.ErrMismatch), errors.Is(err, errIrregular):
+		s.log.Warn("bad file in the cache removed", "digest", d, "error", err)
+		s.removeSame(s.blobPath(d), info)
+	default:
+		s.trouble(cannotRead, err)
+	}
+	return missing(d)
 }
 
 // hash reads f from its beginning and compares it with the digest and size.

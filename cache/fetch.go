@@ -84,6 +84,8 @@ func (s *Source) FetchManifest(ctx context.Context, reference string) ([]byte, R
 	fetcher, ok := s.src.(registry.ReferenceFetcher)
 	res := known.Resolution
 	switch {
+	case known.trusted && known.manifest != nil:
+		return known.manifest, res, nil
 	case known.trusted:
 	case res.Descriptor.Digest == "" && ok:
 		return s.fetchReference(ctx, fetcher, name, known)
@@ -124,25 +126,22 @@ func (s *Source) manifest(ctx context.Context, name registry.Reference, desc oci
 	if desc.Size > maxManifest {
 		return nil, registry.WrapError("fetch", name, tooLarge(desc))
 	}
+	data, err := s.store.useManifest(ctx, desc.Digest)
+	if err == nil {
+		err = ofSize(data, desc)
+	}
+	switch {
+	case err == nil:
+		s.settle(desc)
+		return data, nil
+	case !errors.Is(err, registry.ErrNotFound):
+		return nil, registry.WrapError("fetch", name, err)
+	}
 	body, err := s.Fetch(ctx, desc)
 	if err != nil {
 		return nil, err
 	}
-	data, err := readAll(body)
-	_, here := body.(*Content)
-	if here && err == nil {
-		if got := desc.Digest.Algorithm().FromBytes(data); got != desc.Digest { // somebody has written to it since
-			data, err = nil, registry.WrapError("fetch", name, &verify.Error{Want: desc.Digest, Got: got, WantSize: desc.Size, GotSize: desc.Size})
-		}
-	}
-	if here && err != nil && !s.policy.Offline && ctx.Err() == nil {
-		s.store.trouble(cannotRead, err)
-		if body, err = s.network(ctx, desc); err != nil {
-			return nil, err
-		}
-		return readAll(body)
-	}
-	return data, err
+	return readAll(body)
 }
 
 // readAll reads to the end, and closes.

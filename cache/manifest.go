@@ -2,7 +2,7 @@ package cache
 
 import (
 	"context"
-	"io"
+	"fmt"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -39,40 +39,40 @@ func (s *Store) readManifest(ctx context.Context, desc ocispec.Descriptor) ([]by
 	if desc.Size > maxManifest {
 		return nil, tooLarge(desc)
 	}
-	f, info, err := s.peekBlob(ctx, desc.Digest, maxManifest)
+	data, _, err := s.readBlob(ctx, desc.Digest, maxManifest)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	if info.Size() != desc.Size {
-		return nil, &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: info.Size()}
-	}
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, desc.Size))
-	if err == nil && desc.Digest.Algorithm().FromBytes(data) != desc.Digest {
-		return nil, missing(desc.Digest) // somebody has written to it since
+	return data, ofSize(data, desc)
+}
+
+// useManifest is readManifest as a use. The size is whatever is found.
+func (s *Store) useManifest(ctx context.Context, d digest.Digest) ([]byte, error) {
+	data, info, err := s.readBlob(ctx, d, maxManifest)
+	if err == nil && !used(s.blobPath(d), info) {
+		return nil, missing(d)
 	}
 	return data, err
 }
 
-// byDigest describes the manifest of that digest, if it is here and one.
-func (s *Store) byDigest(ctx context.Context, d digest.Digest) (Resolution, error) {
-	f, info, err := s.openBlob(ctx, d, maxManifest)
-	if err != nil {
-		return Resolution{}, err
+// ofSize refuses good content of another size than its descriptor says.
+func ofSize(data []byte, desc ocispec.Descriptor) error {
+	if size := int64(len(data)); size != desc.Size {
+		return fmt.Errorf("cache: %w", &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: size})
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
-	if err != nil {
-		s.trouble(cannotRead, err)
-		return Resolution{}, missing(d)
-	}
+	return nil
+}
+
+// describeManifest is what the cache would answer for the digest of a manifest
+// that is here, if it is one.
+func (s *Store) describeManifest(d digest.Digest, data []byte) (Resolution, error) {
 	mediaType, ok := ocijson.Sniff(data)
 	if !ok {
 		return Resolution{}, missing(d)
 	}
 	since, _ := s.knows(d)
 	return Resolution{
-		Descriptor: ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: info.Size()},
+		Descriptor: ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(data))},
 		Origin:     FromCache,
 		Fetched:    since,
 		Confirmed:  since,

@@ -52,6 +52,7 @@ func (s *Source) name(reference string) (registry.Reference, error) {
 type knowledge struct {
 	Resolution        // the answer that it would give; zero: none
 	trusted    bool   // the source need not be asked
+	manifest   []byte // of a digest that is here
 	last       record // what the tag named last, be it here or not
 	recorded   bool   // there is such
 }
@@ -62,9 +63,12 @@ func (s *Source) known(ctx context.Context, name registry.Reference) (k knowledg
 		return knowledge{}, err
 	}
 	if name.Digest != "" {
-		k.Resolution, err = s.store.byDigest(ctx, name.Digest)
+		if k.manifest, err = s.store.useManifest(ctx, name.Digest); err == nil {
+			k.Resolution, err = s.store.describeManifest(name.Digest, k.manifest)
+		}
 		if err == nil {
 			k.trusted = true
+			s.settle(k.Descriptor)
 			return k, nil
 		}
 		if !errors.Is(err, registry.ErrNotFound) {
