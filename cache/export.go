@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -16,7 +17,9 @@ import (
 // ExportTarget is an OCI image layout that can be written, as layout.Dir and
 // layout.TarWriter of this module are.
 type ExportTarget interface {
-	registry.Target
+	// Exists and Push are those of registry.Target.
+	Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error)
+	Push(ctx context.Context, expected ocispec.Descriptor, content io.Reader) error
 	// Edit changes the list of index.json in one step, or not at all.
 	Edit(ctx context.Context, change func(entries []ocispec.Descriptor) []ocispec.Descriptor) error
 }

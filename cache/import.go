@@ -18,7 +18,8 @@ import (
 // ImportSource is an OCI image layout to read, as layout.Dir and layout.Tar of
 // this module are.
 type ImportSource interface {
-	registry.Source
+	// Fetch is that of registry.Source.
+	Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error)
 	// Entries returns what index.json lists.
 	Entries(ctx context.Context) ([]ocispec.Descriptor, error)
 }

@@ -46,6 +46,7 @@ func (w *tortureWorker) export(ctx context.Context) error {
 
 // tortureLayout is a layout to read.
 type tortureLayout interface {
+	registry.Source
 	cache.ImportSource
 	Close() error
 }

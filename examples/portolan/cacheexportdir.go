@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -17,13 +16,10 @@ import (
 // be carried away as if it were one.
 type lateDir struct {
 	path string
-	mu   sync.Mutex
 	dir  *layout.Dir
 }
 
 func (l *lateDir) open(ctx context.Context) (*layout.Dir, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.dir != nil {
 		return l.dir, nil
 	}
@@ -36,30 +32,12 @@ func (l *lateDir) open(ctx context.Context) (*layout.Dir, error) {
 
 // close closes what was opened, and may be called again.
 func (l *lateDir) close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.dir == nil {
 		return nil
 	}
 	dir := l.dir
 	l.dir = nil
 	return dir.Close()
-}
-
-func (l *lateDir) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
-	d, err := l.open(ctx)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	return d.Resolve(ctx, reference)
-}
-
-func (l *lateDir) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
-	d, err := l.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return d.Fetch(ctx, desc)
 }
 
 func (l *lateDir) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
@@ -76,14 +54,6 @@ func (l *lateDir) Push(ctx context.Context, desc ocispec.Descriptor, content io.
 		return err
 	}
 	return d.Push(ctx, desc, content)
-}
-
-func (l *lateDir) Tag(ctx context.Context, desc ocispec.Descriptor, reference string) error {
-	d, err := l.open(ctx)
-	if err != nil {
-		return err
-	}
-	return d.Tag(ctx, desc, reference)
 }
 
 func (l *lateDir) Edit(ctx context.Context, change func([]ocispec.Descriptor) []ocispec.Descriptor) error {
