@@ -45,6 +45,7 @@ var layers = map[string]layer{
 	"internal/lockfile":   {ours: []string{"internal"}, theirs: []string{"github.com/gofrs/flock"}},
 	"internal/ocijson":    {theirs: []string{imageSpec, goDigest}},
 	"internal/opens":      {},
+	"internal/patience":   {},
 	"internal/redact":     {},
 	"internal/retryafter": {},
 	"internal/slowlink":   {},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/portolan-oci/portolan/internal/patience"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -111,7 +112,7 @@ func (r *reading[T]) do(ctx context.Context, whole bool) (Listing, error) {
 		return Listing{}, &registry.Error{Op: r.op, Reference: r.of, Kind: registry.ErrUnsupported}
 	}
 	r.keep = whole && r.src.store.dir != ""
-	r.spare = !last.None && r.src.policy.bridges(errPatience, last.Listed, began)
+	r.spare = !last.None && r.src.policy.bridges(patience.ErrOver, last.Listed, began)
 	r.held = r.held || r.spare
 	err := r.patiently(ctx)
 	switch {
@@ -141,23 +142,17 @@ func (r *reading[T]) patiently(ctx context.Context) error {
 	if !r.spare {
 		return r.ask(ctx, r.page)
 	}
-	bounded, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	patience := r.src.policy.patience()
-	timer := time.AfterFunc(patience, func() { cancel(errPatience) })
-	defer timer.Stop()
-	err := r.ask(bounded, func(items []T) error {
-		timer.Stop()
-		err := r.page(items)
-		if r.spare {
-			timer.Reset(patience)
-		}
-		return err
+	most := r.src.policy.patience()
+	return patience.Bound(ctx, most, func(ctx context.Context, timer *time.Timer) error {
+		return r.ask(ctx, func(items []T) error {
+			timer.Stop()
+			err := r.page(items)
+			if r.spare {
+				timer.Reset(most)
+			}
+			return err
+		})
 	})
-	if err != nil && ctx.Err() == nil && context.Cause(bounded) == errPatience {
-		err = errPatience
-	}
-	return err
 }
 
 // page takes one page of the source's.

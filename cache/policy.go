@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/portolan-oci/portolan/internal/patience"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -110,13 +111,9 @@ func within(then, now time.Time, most time.Duration) bool {
 // bridges tells whether an answer that was confirmed then may be given in
 // place of err.
 func (p Policy) bridges(err error, confirmed, now time.Time) bool {
-	silent := errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrRateLimited) || errors.Is(err, errPatience)
+	silent := errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrRateLimited) || errors.Is(err, patience.ErrOver)
 	return silent && !confirmed.IsZero() && within(confirmed, now, p.StaleIfError)
 }
-
-// errPatience is the cause that ends a confirmation for which StalePatience is
-// over.
-var errPatience = errors.New("the registry did not answer in time")
 
 func (p Policy) patience() time.Duration {
 	if p.StalePatience > 0 {

@@ -97,9 +97,7 @@ func (s *Source) known(ctx context.Context, name registry.Reference) (k knowledg
 // source has none.
 func (s *Source) ask(ctx context.Context, name registry.Reference, known knowledge) (Resolution, error) {
 	asked := time.Now()
-	desc, err := patiently(ctx, s.policy, known.Confirmed, func(ctx context.Context) (ocispec.Descriptor, error) {
-		return s.src.Resolve(ctx, name.Object())
-	})
+	desc, err := s.patiently(ctx, name.Object(), known.Confirmed)
 	if err == nil {
 		err = checkAnswer(name, desc)
 	}

@@ -6,23 +6,22 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/patience"
 	"github.com/portolan-oci/portolan/internal/version"
 	"github.com/portolan-oci/portolan/registry"
 )
 
-// patiently asks the source, for no longer than the policy has patience where
-// what was confirmed then could be given in its place.
-func patiently[T any](ctx context.Context, p Policy, confirmed time.Time, ask func(context.Context) (T, error)) (T, error) {
-	if !p.bridges(errPatience, confirmed, time.Now()) {
-		return ask(ctx)
+// patiently asks what a tag names, for no longer than the policy has patience
+// where what was confirmed then could be given in its place.
+func (s *Source) patiently(ctx context.Context, object string, confirmed time.Time) (desc ocispec.Descriptor, err error) {
+	if !s.policy.bridges(patience.ErrOver, confirmed, time.Now()) {
+		return s.src.Resolve(ctx, object)
 	}
-	bounded, cancel := context.WithTimeoutCause(ctx, p.patience(), errPatience)
-	defer cancel()
-	got, err := ask(bounded)
-	if err != nil && ctx.Err() == nil && context.Cause(bounded) == errPatience {
-		err = errPatience
-	}
-	return got, err
+	err = patience.Bound(ctx, s.policy.patience(), func(ctx context.Context, _ *time.Timer) error {
+		desc, err = s.src.Resolve(ctx, object)
+		return err
+	})
+	return desc, err
 }
 
 // bridge tells whether what was confirmed then is given in place of err, and

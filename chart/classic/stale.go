@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/portolan-oci/portolan/internal/patience"
 	"github.com/portolan-oci/portolan/registry"
 )
 
@@ -17,8 +18,6 @@ const silence = 5 * time.Second
 // chart that is looked up would wait for it anew.
 const respite = 30 * time.Second
 
-var errSilent = errors.New("the server did not answer in time")
-
 // bridgeable tells whether an index may be used that its server does not confirm.
 func (r *Repository) bridgeable(from *loaded) bool {
 	if from == nil || r.root != nil {
@@ -30,23 +29,19 @@ func (r *Repository) bridgeable(from *loaded) bool {
 
 // bridges tells whether it is used in place of err.
 func (r *Repository) bridges(from *loaded, err error) bool {
-	silent := errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrRateLimited) || errors.Is(err, errSilent)
+	silent := errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrRateLimited) || errors.Is(err, patience.ErrOver)
 	return silent && r.bridgeable(from)
 }
 
 // patiently is download, which gives up a silent server where from could do.
-func (r *Repository) patiently(ctx context.Context, from *loaded) (*loaded, error) {
+func (r *Repository) patiently(ctx context.Context, from *loaded) (answer *loaded, err error) {
 	if !r.bridgeable(from) {
 		return r.download(ctx, from, func() {})
 	}
-	bounded, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(silence, func() { cancel(errSilent) })
-	defer timer.Stop()
-	answer, err := r.download(bounded, from, func() { timer.Stop() })
-	if err != nil && ctx.Err() == nil && context.Cause(bounded) == errSilent {
-		err = errSilent
-	}
+	err = patience.Bound(ctx, silence, func(ctx context.Context, timer *time.Timer) error {
+		answer, err = r.download(ctx, from, func() { timer.Stop() })
+		return err
+	})
 	return answer, err
 }
 
