@@ -83,7 +83,7 @@ type ImportedRoot struct {
 // limit (Source.Complete), and those of from, of the directory and of ctx.
 func (s *Store) Import(ctx context.Context, from ImportSource, options ImportOptions) (*Imported, error) {
 	if s.dir == "" {
-		return nil, errNone
+		return nil, fmt.Errorf("import: %w", errNone)
 	}
 	im := &importing{store: s, from: from, into: options.Into.Repo(), dirs: s.newSyncing(),
 		tagged: map[registry.Reference]digest.Digest{}, complete: map[digest.Digest]bool{}, manifests: map[digest.Digest][]ocispec.Descriptor{}}

@@ -57,7 +57,7 @@ func (im *importing) sort(ctx context.Context, entries []ocispec.Descriptor) err
 // nameOf is the reference of an entry, or else its plain tag. Lists of referrers
 // that are kept under a tag have neither: they are read as lists.
 func (im *importing) nameOf(entry ocispec.Descriptor) (ref registry.Reference, tag string, err error) {
-	ref, ok := wholeName(entry, imageName, ocispec.AnnotationRefName)
+	ref, ok := wholeName(entry, ocijson.AnnotationImageName, ocispec.AnnotationRefName)
 	if ok && ref.Digest != "" && ref.Digest != entry.Digest {
 		return ref, "", fmt.Errorf("%s: %w: the layout has %s under this name", ref, registry.ErrDigestMismatch, entry.Digest)
 	}

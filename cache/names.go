@@ -6,14 +6,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/portolan-oci/portolan/internal/ocijson"
 	"github.com/portolan-oci/portolan/registry"
 )
-
-// imageName is the annotation in which containerd, and what is built on it,
-// writes the whole reference of an entry of index.json (containerd
-// images/archive). The spec's own, org.opencontainers.image.ref.name, is a tag
-// to most tools and a reference to some.
-const imageName = "io.containerd.image.name"
 
 // referrersName is the annotation of an entry whose referrers have all come
 // along, as far as the registry listed any: that none are there says that there
@@ -34,15 +29,15 @@ func nameEntries(entries []ocispec.Descriptor, roots []ExportedRoot) []ocispec.D
 	has := map[string]bool{}
 	free := map[digest.Digest]int{} // entries without a name
 	for i := range entries {
-		name, _ := strings.CutPrefix(entries[i].Annotations[imageName], "oci://")
+		name, _ := strings.CutPrefix(entries[i].Annotations[ocijson.AnnotationImageName], "oci://")
 		if d, ok := want[name]; ok && (d != entries[i].Digest || has[name]) {
-			delete(entries[i].Annotations, imageName)
+			delete(entries[i].Annotations, ocijson.AnnotationImageName)
 			delete(entries[i].Annotations, ocispec.AnnotationRefName)
 		} else if ok {
 			has[name] = true
 		}
 		listed[entries[i].Digest] = true
-		if entries[i].Annotations[imageName] == "" && entries[i].Annotations[ocispec.AnnotationRefName] == "" {
+		if entries[i].Annotations[ocijson.AnnotationImageName] == "" && entries[i].Annotations[ocispec.AnnotationRefName] == "" {
 			free[entries[i].Digest] = i
 		}
 	}
@@ -83,7 +78,7 @@ func addName(entries []ocispec.Descriptor, free map[digest.Digest]int, desc ocis
 		i, entries = len(entries), append(entries, plain(desc))
 	}
 	delete(free, desc.Digest)
-	annotate(&entries[i], imageName, name)
+	annotate(&entries[i], ocijson.AnnotationImageName, name)
 	return entries
 }
 
@@ -92,14 +87,14 @@ func addName(entries []ocispec.Descriptor, free map[digest.Digest]int, desc ocis
 func spellNames(entries []ocispec.Descriptor) []ocispec.Descriptor {
 	repositories := map[string]bool{}
 	for _, entry := range entries {
-		if ref, ok := wholeName(entry, imageName); ok {
+		if ref, ok := wholeName(entry, ocijson.AnnotationImageName); ok {
 			repositories[ref.Name()] = true
 		} else if entry.Annotations[ocispec.AnnotationRefName] != "" {
 			repositories[""] = true // somebody else's, which stays as it is
 		}
 	}
 	for _, entry := range entries {
-		ref, ok := wholeName(entry, imageName)
+		ref, ok := wholeName(entry, ocijson.AnnotationImageName)
 		switch {
 		case !ok:
 		case len(repositories) > 1:

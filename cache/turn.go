@@ -85,7 +85,7 @@ func (s *Source) await(ctx context.Context, desc ocispec.Descriptor) (*Content, 
 		landed := f.follow(ctx, patience, at)
 		switch {
 		case landed.err != nil:
-			return nil, nil, landed.err
+			return nil, nil, registry.WrapError("fetch", s.ref.WithDigest(desc.Digest), landed.err)
 		case landed.file != nil:
 			s.settle(desc)
 			return newContent(landed.file, desc, FromCache), nil, nil

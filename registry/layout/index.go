@@ -180,15 +180,12 @@ func setTag(index *ocispec.Index, desc ocispec.Descriptor, tag string) bool {
 	return true
 }
 
-// imageName is the annotation in which containerd writes a whole reference.
-const imageName = "io.containerd.image.name"
-
 // withTag returns the entry with another tag, or, for an empty one, without.
 // A whole reference goes with the tag that is in it.
 func withTag(entry ocispec.Descriptor, tag string) ocispec.Descriptor {
 	entry.Annotations = maps.Clone(entry.Annotations)
 	delete(entry.Annotations, ocispec.AnnotationRefName)
-	delete(entry.Annotations, imageName)
+	delete(entry.Annotations, ocijson.AnnotationImageName)
 	if tag != "" {
 		if entry.Annotations == nil {
 			entry.Annotations = map[string]string{}
