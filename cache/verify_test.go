@@ -205,8 +205,7 @@ func TestVerifyBesideOthers(t *testing.T) {
 	}
 }
 
-// The heap does not grow with the cache; what the race detector makes of the
-// buffers of a pool is allowed for.
+// The heap does not grow with the cache.
 func TestVerifyHeap(t *testing.T) {
 	s, _ := newStore(t, "")
 	put(t, s, describe("", noise(64<<20, 5)), noise(64<<20, 5))
@@ -214,7 +213,11 @@ func TestVerifyHeap(t *testing.T) {
 		data := []byte(fmt.Sprint(i))
 		put(t, s, describe("", data), data)
 	}
-	if grown := heap.Growth(func() { faultsWant(t, s, cache.VerifyOptions{}) }); grown > 24<<20 {
+	most := int64(16 << 20)
+	if sparse > 1 {
+		most += 8 << 20 // under the race detector a pool throws a part of its buffers away
+	}
+	if grown := heap.Growth(func() { faultsWant(t, s, cache.VerifyOptions{}) }); grown > most {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 }
