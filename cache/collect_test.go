@@ -34,7 +34,7 @@ func TestCollectByAge(t *testing.T) {
 	var said []string
 	for _, r := range all {
 		said = append(said, fmt.Sprint(r.Kind, " ", r.Reason))
-		if _, err := os.Lstat(filepath.Join(s.Dir(), r.Path)); err == nil || r.Size == 0 || time.Since(r.LastUsed) < 30*gcDay {
+		if _, err := os.Lstat(r.Path); err == nil || r.Size == 0 || time.Since(r.LastUsed) < 30*gcDay {
 			t.Errorf("%+v", r)
 		}
 	}

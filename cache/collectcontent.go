@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -99,9 +98,6 @@ func (c *collector) flush(ctx context.Context) error {
 func (c *collector) tell(r Removal, info fs.FileInfo) {
 	if c.opts.Removed == nil {
 		return
-	}
-	if rel, err := filepath.Rel(c.store.dir, r.Path); err == nil {
-		r.Path = rel
 	}
 	r.Size, r.LastUsed = info.Size(), info.ModTime()
 	c.opts.Removed(r)

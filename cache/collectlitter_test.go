@@ -84,7 +84,11 @@ func TestCollectLitter(t *testing.T) {
 	c, all := gcCollect(t, s, cache.Limits{})
 	kinds := map[string]cache.RemovalKind{}
 	for _, r := range all {
-		kinds[filepath.ToSlash(r.Path)] = r.Kind
+		path, err := filepath.Rel(s.Dir(), r.Path)
+		if err != nil {
+			t.Error(err)
+		}
+		kinds[filepath.ToSlash(path)] = r.Kind
 	}
 	markers := 0
 	for _, tt := range tests {

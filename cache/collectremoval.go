@@ -50,8 +50,7 @@ type Removal struct {
 	Digest digest.Digest
 	// Reference has a tag; zero of all other kinds.
 	Reference registry.Reference
-	// Path of the file, beneath the cache's directory and with the separators
-	// of the system.
+	// Path of the file, absolute.
 	Path string
 	// Size of the file in bytes.
 	Size int64

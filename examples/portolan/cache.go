@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -52,6 +53,14 @@ type cacheEntry struct {
 	Held      bool               `json:"held"`   // imported, and kept until it is released
 	Fetched   time.Time          `json:"fetched,omitzero"`
 	Confirmed time.Time          `json:"confirmed,omitzero"`
+}
+
+// beneath is a path in the cache as tables show it.
+func beneath(dir, path string) string {
+	if rel, err := filepath.Rel(dir, path); err == nil {
+		return rel
+	}
+	return path
 }
 
 func (a *app) cacheList(cmd *cobra.Command, _ []string) error {

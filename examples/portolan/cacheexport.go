@@ -185,7 +185,11 @@ func (a *app) printCarriage(r carriage, where string) error {
 			}
 			fmt.Fprintln(w, name)
 		}
-		fmt.Fprintf(w, "%d charts %s %s, %s, %s written\n", len(r.Charts), where, r.Path, size(r.Size), size(r.Written))
+		count := fmt.Sprintf("%d charts", len(r.Charts))
+		if len(r.Charts) == 1 {
+			count = "1 chart"
+		}
+		fmt.Fprintf(w, "%s %s %s, %s, %s written\n", count, where, r.Path, size(r.Size), size(r.Written))
 	})
 }
 

@@ -103,13 +103,13 @@ func (a *app) cacheGC(cmd *cobra.Command, o gcOptions) error {
 	if c.Excess > 0 {
 		a.note("the cache is still %s beyond its limits: all else is packed, imported, in use or was used within the grace", size(c.Excess))
 	}
-	if perr := a.print(r, r.table); perr != nil && err == nil {
+	if perr := a.print(r, func(w *tabwriter.Writer) { r.table(w, store.Dir()) }); perr != nil && err == nil {
 		err = perr
 	}
 	return err
 }
 
-func (r gcResult) table(w *tabwriter.Writer) {
+func (r gcResult) table(w *tabwriter.Writer, dir string) {
 	if !r.Due {
 		fmt.Fprintln(w, "not due")
 		return
@@ -118,7 +118,7 @@ func (r gcResult) table(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "KIND\tWHAT\tSIZE\tLAST USED\tREASON")
 	}
 	for _, x := range r.Removed {
-		what := fileName(x.Path)
+		what := fileName(beneath(dir, x.Path))
 		switch {
 		case !x.Reference.IsZero():
 			what = x.Reference.String()

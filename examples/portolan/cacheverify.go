@@ -55,7 +55,7 @@ func (a *app) cacheVerify(cmd *cobra.Command, options cache.VerifyOptions) error
 		}
 		all = append(all, cacheFault{f.Kind, faultState(f), f.Problem, f.Reference, f.Digest, f.Path})
 	}
-	if err := a.print(all, func(w *tabwriter.Writer) { faultTable(w, all) }); err != nil {
+	if err := a.print(all, func(w *tabwriter.Writer) { faultTable(w, store.Dir(), all) }); err != nil {
 		return err
 	}
 	switch {
@@ -82,7 +82,7 @@ func faultState(f cache.Fault) string {
 	return "bad"
 }
 
-func faultTable(w *tabwriter.Writer, all []cacheFault) {
+func faultTable(w *tabwriter.Writer, dir string, all []cacheFault) {
 	if len(all) == 0 {
 		return
 	}
@@ -92,6 +92,6 @@ func faultTable(w *tabwriter.Writer, all []cacheFault) {
 		if !f.Reference.IsZero() {
 			ref = f.Reference.String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Kind, f.State, fileName(f.Problem), ref, fileName(f.Path))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Kind, f.State, fileName(f.Problem), ref, fileName(beneath(dir, f.Path)))
 	}
 }
