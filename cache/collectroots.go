@@ -137,31 +137,24 @@ func (c *collector) record(path string) (r record, ok bool, err error) {
 // partition knows them.
 func (c *collector) keepAll(ctx context.Context, part string, r record) error {
 	root := r.descriptor()
-	seen := sighted{}
-	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		desc := queue[0].Descriptor
-		c.rooted.add(string(desc.Digest))
+	return eachBelow(ctx, root, func(desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		if desc.Digest != root.Digest && !ocijson.IsManifest(desc.MediaType) {
-			continue
+			return nil, nil
 		}
 		below, err := c.store.peekChildren(desc)
 		if err != nil {
-			return fmt.Errorf("read what manifest %s keeps: %w", desc.Digest, err)
+			return nil, fmt.Errorf("read what manifest %s keeps: %w", desc.Digest, err)
 		}
 		list, err := c.referrers(filepath.Join(part, "referrers", hashName(r.Reference.Name()), escapeDigest(desc.Digest)))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, child := range slices.Concat(below, list.Items) {
-			if checkDescriptor(child) == nil {
-				queue = seen.add(queue, child)
-			}
-		}
-	}
-	return nil
+		bad := func(desc ocispec.Descriptor) bool { return checkDescriptor(desc) != nil }
+		return slices.DeleteFunc(slices.Concat(below, list.Items), bad), nil
+	}, func(desc ocispec.Descriptor) error {
+		c.rooted.add(string(desc.Digest))
+		return nil
+	})
 }
 
 // referrers reads a list of what refers to a manifest, in any partition. One

@@ -83,33 +83,19 @@ func (s *Store) describeManifest(d digest.Digest, data []byte) (Resolution, erro
 // manifests that are here; here tells whether it is. Each digest comes once.
 // An error of visit ends the walk and is returned.
 func (s *Store) walk(ctx context.Context, root ocispec.Descriptor, visit func(desc ocispec.Descriptor, here bool) error) error {
-	seen := sighted{}
-	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
-		if err := ctx.Err(); err != nil {
-			return err
+	here := false
+	return eachBelow(ctx, root, func(desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+		if here = s.has(desc); !here || !ocijson.IsManifest(desc.MediaType) {
+			return nil, nil
 		}
-		desc := queue[0].Descriptor
-		here := s.has(desc)
-		if here && ocijson.IsManifest(desc.MediaType) {
-			data, err := s.readManifest(ctx, desc)
-			if err != nil && ctx.Err() != nil {
-				return err
-			}
-			here = err == nil
-			if here {
-				below, err := children(data)
-				if err != nil {
-					return &registry.Error{Op: "read", Reference: registry.Reference{Digest: desc.Digest}, Err: err}
-				}
-				queue = seen.add(queue, below...)
-			}
+		data, err := s.readManifest(ctx, desc)
+		if here = err == nil; !here {
+			return nil, ctx.Err()
 		}
-		if !queue[0].first {
-			continue
+		below, err := children(data)
+		if err != nil {
+			return nil, &registry.Error{Op: "read", Reference: registry.Reference{Digest: desc.Digest}, Err: err}
 		}
-		if err := visit(desc, here); err != nil {
-			return err
-		}
-	}
-	return nil
+		return below, nil
+	}, func(desc ocispec.Descriptor) error { return visit(desc, here) })
 }

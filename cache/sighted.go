@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"context"
+
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -38,4 +40,29 @@ func (s sighted) add(queue []sight, all ...ocispec.Descriptor) []sight {
 		}
 	}
 	return queue
+}
+
+// eachBelow calls visit with root and with all that it names, directly and
+// through manifests: each digest once, right after below has told what it names.
+// below hears of a digest again that turns out to be a manifest. An error of
+// either ends it and is returned.
+func eachBelow(ctx context.Context, root ocispec.Descriptor, below func(ocispec.Descriptor) ([]ocispec.Descriptor, error), visit func(ocispec.Descriptor) error) error {
+	seen := sighted{}
+	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		more, err := below(queue[0].Descriptor)
+		if err != nil {
+			return err
+		}
+		queue = seen.add(queue, more...)
+		if !queue[0].first {
+			continue
+		}
+		if err := visit(queue[0].Descriptor); err != nil {
+			return err
+		}
+	}
+	return nil
 }

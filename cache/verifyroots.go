@@ -82,19 +82,9 @@ func (v *verification) promisedTo(p *Store, ref registry.Reference, d digest.Dig
 // closure calls visit with root and all that it names, directly and through
 // manifests that are here and good. Each digest comes once.
 func (v *verification) closure(root ocispec.Descriptor, visit func(ocispec.Descriptor) error) error {
-	seen := sighted{}
-	for queue := seen.add(nil, root); len(queue) > 0; queue = queue[1:] {
-		if err := v.ctx.Err(); err != nil {
-			return err
-		}
-		if queue[0].first {
-			if err := visit(queue[0].Descriptor); err != nil {
-				return err
-			}
-		}
-		queue = seen.add(queue, v.children(queue[0].Descriptor)...)
-	}
-	return nil
+	return eachBelow(v.ctx, root, func(desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+		return v.children(desc), nil
+	}, visit)
 }
 
 // children reads a manifest whatever partition knows it, and does not count as
