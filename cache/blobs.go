@@ -36,7 +36,7 @@ func (s *Store) Open(ctx context.Context, desc ocispec.Descriptor) (*Content, er
 		f.Close()
 		return nil, fmt.Errorf("cache: %w", &verify.Error{Want: desc.Digest, WantSize: desc.Size, GotSize: info.Size()})
 	}
-	file, err := s.unshared(ctx, f, desc)
+	file, err := s.unshared(ctx, f, info, desc)
 	if err != nil {
 		return nil, err
 	}
@@ -161,11 +161,17 @@ func (s *Store) notHere(ctx context.Context, d digest.Digest, info fs.FileInfo, 
 
 // hash reads f from its beginning and compares it with the digest and size.
 func (s *Store) hash(ctx context.Context, f io.ReaderAt, d digest.Digest, size int64) error {
-	r, err := verify.NewReader(io.NewSectionReader(f, 0, size+1), ocispec.Descriptor{Digest: d, Size: size})
+	return s.copyVerified(ctx, nil, f, ocispec.Descriptor{Digest: d, Size: size})
+}
+
+// copyVerified copies content from the beginning of a file, to nowhere if to is
+// nil. What was copied is good if there is no error.
+func (s *Store) copyVerified(ctx context.Context, to io.Writer, from io.ReaderAt, desc ocispec.Descriptor) error {
+	r, err := verify.NewReader(io.NewSectionReader(from, 0, desc.Size+1), desc)
 	if err != nil {
 		return err
 	}
-	return s.copy(ctx, nil, r)
+	return s.copy(ctx, to, r)
 }
 
 // copy moves src to dst, a nil dst meaning nowhere, until src ends.

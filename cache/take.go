@@ -24,7 +24,7 @@ func (s *Store) OpenDigest(ctx context.Context, d digest.Digest) (*Content, erro
 		return nil, err
 	}
 	desc := ocispec.Descriptor{Digest: d, Size: info.Size()}
-	file, err := s.unshared(ctx, f, desc)
+	file, err := s.unshared(ctx, f, info, desc)
 	if err != nil {
 		return nil, err
 	}

@@ -2,28 +2,24 @@ package cache
 
 import (
 	"context"
+	"io/fs"
 	"os"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/portolan-oci/portolan/internal/tempfile"
-	"github.com/portolan-oci/portolan/internal/verify"
 )
 
 // unshared returns a verified file as content that nobody else can change any
 // more. In a cache that users share, whoever has made a file, or may write to
 // it, could do so in place after it was hashed: such a one is copied to a file
 // without a name. f is closed unless it is returned.
-func (s *Store) unshared(ctx context.Context, f *os.File, desc ocispec.Descriptor) (contentFile, error) {
-	info, err := f.Stat()
-	if err == nil && !alterable(info) {
+func (s *Store) unshared(ctx context.Context, f *os.File, info fs.FileInfo, desc ocispec.Descriptor) (contentFile, error) {
+	if !alterable(info) {
 		return f, nil
 	}
 	defer f.Close()
-	var tmp *tempfile.File
-	if err == nil {
-		tmp, err = tempfile.New()
-	}
+	tmp, err := tempfile.New()
 	if err == nil {
 		if err = s.copyVerified(ctx, tmp, f, desc); err == nil {
 			return tmp, nil
@@ -35,15 +31,4 @@ func (s *Store) unshared(ctx context.Context, f *os.File, desc ocispec.Descripto
 	}
 	s.trouble(cannotRead, err)
 	return nil, missing(desc.Digest)
-}
-
-func (s *Store) copyVerified(ctx context.Context, to *tempfile.File, from *os.File, desc ocispec.Descriptor) error {
-	if _, err := from.Seek(0, 0); err != nil {
-		return err
-	}
-	r, err := verify.NewReader(from, desc)
-	if err != nil {
-		return err
-	}
-	return s.copy(ctx, to, r)
 }
